@@ -1,0 +1,36 @@
+/** What a float64 twin of an optimizer is. The twins are written from the papers, never from a shader. */
+
+import type { DecayMode } from "./decay.ts";
+
+/** State of one tensor. `step` counts the updates this very tensor has had; slots appear with the first gradient. */
+export interface TensorState {
+  step: number;
+  readonly slots: Record<string, Float64Array>;
+}
+
+/** Hyper-parameters of all twins, in PyTorch's words; each rule reads its own and fills in the defaults. */
+export interface RuleOptions {
+  readonly momentum?: number;
+  readonly dampening?: number;
+  readonly nesterov?: boolean;
+  readonly betas?: readonly [number, number];
+  readonly eps?: number;
+  readonly amsgrad?: boolean;
+}
+
+export interface TwinRule {
+  readonly name: string;
+  readonly decayMode: DecayMode;
+  readonly weightDecay: number;
+  /**
+   * Advances the state by the gradient and returns the update `u`, learning rate included: without decay the parameters
+   * become `theta - u`. `state.step` has been counted up already, so it is 1 at the first gradient.
+   */
+  update(g: Float64Array, state: TensorState, options: RuleOptions, lr: number): Float64Array;
+}
+
+/** The slot of that name, made by `first` if the tensor has none yet. */
+export function slot(state: TensorState, name: string, first: () => Float64Array): Float64Array {
+  state.slots[name] ??= first();
+  return state.slots[name];
+}
