@@ -1,0 +1,51 @@
+import { playwright } from "@vitest/browser-playwright";
+import { defineConfig } from "vitest/config";
+import { findBrowser } from "./test/browser/find-browser.ts";
+import { browserArgs } from "./test/browser/launch.ts";
+
+// Absent, Playwright's own message says how to get one; `npm test` installs one beforehand (test/browser/ensure-browser.ts).
+const browser = await findBrowser();
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "cpu",
+          environment: "node",
+          include: ["test/cpu/**/*.test.ts"],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        server: {
+          headers: { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" },
+        },
+        test: {
+          name: "gpu",
+          include: ["test/gpu/**/*.test.ts"],
+          setupFiles: ["test/setup-gpu.ts"],
+          // A software adapter on a busy machine with two cores compiles a pipeline in up to seconds.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          // One page for all files: starting the next one costs more than a file's tests, and they share the GPU anyway.
+          isolate: false,
+          fileParallelism: false,
+          browser: {
+            enabled: true,
+            headless: true,
+            ui: false,
+            screenshotFailures: false,
+            provider: playwright({
+              launchOptions: {
+                ...(browser ? { executablePath: browser.executablePath } : {}),
+                args: browserArgs(),
+              },
+            }),
+            instances: [{ browser: "chromium" }],
+          },
+        },
+      },
+    ],
+  },
+});
