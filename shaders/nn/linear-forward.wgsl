@@ -1,0 +1,60 @@
+// Dense layer, forward. One invocation makes a register tile of 8 rows (samples) by 4 outputs:
+//   y = x W^T + b,  or max(x W^T + b, 0) with RELU
+// Everything is read 4 values at a time; no workgroup memory: at these sizes the caches do its work.
+// Layout as in torch.nn.Linear. Activations have ROWS rows, a multiple of 8, of a whole number of quads (vec4f), zero behind
+// the last feature; outputs are left like that. The order of each sum is fixed: equal bits on every run.
+
+override WORKGROUP_X: u32 = 8;
+override WORKGROUP_Y: u32 = 8;
+override ROWS: u32;
+override IN: u32;
+override OUT: u32;
+override RELU: bool = false;
+override IN_QUADS = (IN + 3u) / 4u;
+override OUT_QUADS = (OUT + 3u) / 4u;
+
+@group(0) @binding(0) var<storage, read> input: array<vec4f>;                  // x [ROWS, IN_QUADS]
+@group(0) @binding(1) var<storage, read> weight: array<WeightElement>;         // W [OUT, IN]
+@group(0) @binding(2) var<storage, read> bias: array<f32>;                     // b [OUT]
+@group(0) @binding(3) var<storage, read_write> output: array<vec4f>;           // y [ROWS, OUT_QUADS]
+
+#import weight-rows
+
+@compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
+fn linear_forward(@builtin(global_invocation_id) id: vec3u) {
+  let row = id.y * 8u;
+  if (id.x >= OUT_QUADS || row >= ROWS) { return; }
+  let outs = vec4u(id.x * 4u) + vec4u(0u, 1u, 2u, 3u);
+  let counts = outs < vec4u(OUT);
+  let o = min(outs, vec4u(OUT - 1u));
+  let b = vec4f(bias[o.x], bias[o.y], bias[o.z], bias[o.w]);
+  var y0 = b; var y1 = b; var y2 = b; var y3 = b;
+  var y4 = b; var y5 = b; var y6 = b; var y7 = b;
+  for (var q = 0u; q < IN_QUADS; q++) {
+    let w = mat4x4f(weight_quad(o.x, q), weight_quad(o.y, q), weight_quad(o.z, q), weight_quad(o.w, q));
+    let i = row * IN_QUADS + q;
+    y0 += input[i] * w;
+    y1 += input[i + IN_QUADS] * w;
+    y2 += input[i + 2u * IN_QUADS] * w;
+    y3 += input[i + 3u * IN_QUADS] * w;
+    y4 += input[i + 4u * IN_QUADS] * w;
+    y5 += input[i + 5u * IN_QUADS] * w;
+    y6 += input[i + 6u * IN_QUADS] * w;
+    y7 += input[i + 7u * IN_QUADS] * w;
+  }
+  let at = row * OUT_QUADS + id.x;
+  output[at] = activated(y0, counts);
+  output[at + OUT_QUADS] = activated(y1, counts);
+  output[at + 2u * OUT_QUADS] = activated(y2, counts);
+  output[at + 3u * OUT_QUADS] = activated(y3, counts);
+  output[at + 4u * OUT_QUADS] = activated(y4, counts);
+  output[at + 5u * OUT_QUADS] = activated(y5, counts);
+  output[at + 6u * OUT_QUADS] = activated(y6, counts);
+  output[at + 7u * OUT_QUADS] = activated(y7, counts);
+}
+
+// By comparison and not by max(): max(NaN, 0) is 0 and would hide a network that has broken.
+fn activated(y: vec4f, counts: vec4<bool>) -> vec4f {
+  let z = select(y, vec4f(), vec4<bool>(RELU) & (y < vec4f()));
+  return select(vec4f(), z, counts);
+}

@@ -1,0 +1,85 @@
+/** Batches of a data set that stays on the GPU: taking one out, and summing up how it went. */
+import gather from "../../shaders/nn/batch-gather.wgsl?raw";
+import record from "../../shaders/nn/batch-record.wgsl?raw";
+import batch from "../../shaders/nn/lib/batch.wgsl?raw";
+import rowOutcome from "../../shaders/nn/lib/row-outcome.wgsl?raw";
+import type { WgslFile } from "../kernels/wgsl.ts";
+import { quadsOf } from "./activation.ts";
+import { type KernelOf, Operation } from "./dispatch.ts";
+
+const WORKGROUP_SIZE = 64;
+
+/** What kernels that know of batches import. */
+export const BATCH_IMPORTS: Readonly<Record<string, WgslFile>> = {
+  "nn/lib/batch": { path: "nn/lib/batch.wgsl", text: batch },
+  "nn/lib/row-outcome": { path: "nn/lib/row-outcome.wgsl", text: rowOutcome },
+};
+
+/** See {@link batchGather}. */
+export type BatchGather = Operation<"batch" | "samples" | "classes" | "order" | "input" | "labels">;
+/** See {@link batchRecord}. */
+export type BatchRecord = Operation<"batch" | "outcomes" | "labels" | "records">;
+
+const GATHER: KernelOf<BatchGather> = {
+  name: "batch-gather",
+  file: { path: "nn/batch-gather.wgsl", text: gather },
+  entryPoint: "batch_gather",
+  bindings: [
+    ["batch", "uniform"],
+    ["samples", "read"],
+    ["classes", "read"],
+    ["order", "read"],
+    ["input", "write"],
+    ["labels", "write"],
+  ],
+};
+
+const RECORD: KernelOf<BatchRecord> = {
+  name: "batch-record",
+  file: { path: "nn/batch-record.wgsl", text: record },
+  entryPoint: "batch_record",
+  bindings: [
+    ["batch", "uniform"],
+    ["outcomes", "read"],
+    ["labels", "read"],
+    ["records", "write"],
+  ],
+};
+
+/** Bytes of `struct Batch`: first, count, slot, padding. */
+export const BATCH_BYTES = 16;
+/** Bytes of a row's outcome: loss (f32), predicted class (u32). */
+export const OUTCOME_BYTES = 8;
+/** Bytes of a batch's record: mean loss (f32), correct, count, padding (u32). */
+export const RECORD_BYTES = 16;
+
+/**
+ * `input[r] = scale * sample[order[first + r]] / 255 + shift`, and the labels; zero behind the batch.
+ *
+ * @throws {ShaderError} if the device refuses the kernel.
+ */
+export function batchGather(
+  device: GPUDevice,
+  label: string,
+  shape: { rows: number; features: number },
+  normalize: { scale: number; shift: number },
+): Promise<BatchGather> {
+  const constants = {
+    ROWS: shape.rows,
+    FEATURES: shape.features,
+    SCALE: normalize.scale,
+    SHIFT: normalize.shift,
+    WORKGROUP_SIZE,
+  };
+  const grid = [Math.ceil(quadsOf(shape.features) / WORKGROUP_SIZE), shape.rows] as const;
+  return Operation.compile(device, label, GATHER, BATCH_IMPORTS, constants, grid);
+}
+
+/**
+ * Sums up a batch: mean loss and number of right predictions go to `records[slot]`.
+ *
+ * @throws {ShaderError} if the device refuses the kernel.
+ */
+export function batchRecord(device: GPUDevice, label: string): Promise<BatchRecord> {
+  return Operation.compile(device, label, RECORD, BATCH_IMPORTS, { WORKGROUP_SIZE }, [1, 1]);
+}
