@@ -1,14 +1,16 @@
 /**
- * Weight decay towards an anchor `a` (zero, unless the option `toward` says otherwise), in the five modes:
+ * Weight decay towards an anchor `a` (zero, unless the option `toward` says otherwise):
  *
- *     coupled      g <- g + lambda (theta - a) + l1 sign(theta - a), before the moments
- *     decoupled    d = lr lambda              kappa = lr l1
- *     scheduled    d = (lr / lr_0) lambda     kappa = (lr / lr_0) l1
- *     independent  d = lambda                 kappa = l1
- *     proximal     theta <- a + soft(theta - u - a, lr l1) / (1 + lr lambda)
+ *     theta <- theta - (s u + d (theta - a) + clamp(theta - a, -kappa, kappa))
  *
- * where not said otherwise theta <- theta - (u + d (theta - a) + clamp(theta - a, -kappa, kappa)). `cautious` lets
- * decay act only on those elements that the update pulls towards the anchor as well, u (theta - a) >= 0.
+ *     coupled      g <- g + lambda (theta - a) + l1 sign(theta - a) before the moments; s = 1, d = kappa = 0
+ *     decoupled    s = 1, d = lr lambda              kappa = lr l1
+ *     scheduled    s = 1, d = (lr / lr_0) lambda     kappa = (lr / lr_0) l1
+ *     independent  s = 1, d = lambda                 kappa = l1
+ *     proximal     theta <- a + soft(theta - u - a, lr l1) / (1 + lr lambda),
+ *                  without l1 the same as s = 1 / (1 + lr lambda), d = lr lambda / (1 + lr lambda)
+ *
+ * `cautious` lets d act only on those elements that the update pulls towards the anchor as well, u (theta - a) >= 0.
  */
 
 export const DECAY_MODES = ["coupled", "decoupled", "scheduled", "independent", "proximal"] as const;
@@ -20,8 +22,8 @@ export interface Decay {
   readonly l1: number;
   readonly cautious: boolean;
   readonly lr: number;
-  /** Learning rate at the first step; only `scheduled` asks for it. */
-  readonly initialLr: number;
+  /** lr_0; only `scheduled` asks for it. */
+  readonly referenceLr: number;
 }
 
 /** Coupled decay: changes the gradient; every other mode leaves it alone. */
@@ -36,25 +38,31 @@ export function coupleDecay(g: Float64Array, theta: Float64Array, anchor: Float6
 
 /** Subtracts the update from the parameters, together with what the uncoupled modes take away. */
 export function applyUpdate(theta: Float64Array, u: Float64Array, anchor: Float64Array, decay: Decay): void {
+  const { mode, cautious } = decay;
   const factor = lrFactor(decay);
-  const d = factor * decay.lambda;
   const kappa = factor * decay.l1;
+  const x = factor * decay.lambda;
+  const [s, d] = mode === "proximal" ? [1 / (1 + x), x / (1 + x)] : [1, x];
+  if (cautious && mode === "proximal" && kappa > 0) {
+    throw new Error("cautious decay is not defined for the mode proximal with l1: the two are one operation");
+  }
   for (let i = 0; i < theta.length; i++) {
     const away = theta[i]! - anchor[i]!;
-    if (decay.mode === "coupled" || (decay.cautious && u[i]! * away < 0)) theta[i] = theta[i]! - u[i]!;
-    else if (decay.mode === "proximal") theta[i] = anchor[i]! + softThreshold(away - u[i]!, kappa) / (1 + d);
-    else theta[i] = theta[i]! - (u[i]! + d * away + clamp(away, kappa));
+    if (mode === "proximal" && kappa > 0) {
+      const stepped = away - u[i]!;
+      theta[i] = anchor[i]! + s * (stepped - clamp(stepped, kappa));
+    } else {
+      const held = cautious && u[i]! * away < 0 ? 0 : d * away;
+      theta[i] = theta[i]! - (s * u[i]! + held + clamp(away, kappa));
+    }
   }
 }
 
 /** What lambda and l1 are multiplied by in this step. */
-function lrFactor({ mode, lr, initialLr }: Decay): number {
+function lrFactor({ mode, lr, referenceLr }: Decay): number {
+  if (mode === "coupled") return 0;
   if (mode === "independent") return 1;
-  return mode === "scheduled" ? lr / initialLr : lr;
-}
-
-function softThreshold(x: number, kappa: number): number {
-  return x - clamp(x, kappa);
+  return mode === "scheduled" ? lr / referenceLr : lr;
 }
 
 function clamp(x: number, limit: number): number {

@@ -11,6 +11,8 @@ export type Scheduled = number | ((step: number) => number);
 /** Options of one group; what is absent has the rule's default, or is off. */
 export interface TwinGroup extends RuleOptions {
   readonly lr?: Scheduled;
+  /** lr_0 of the mode `scheduled`; default the lr of step 0. */
+  readonly referenceLr?: number;
   readonly weightDecay?: Scheduled;
   readonly decayMode?: DecayMode;
   readonly cautious?: boolean;
@@ -65,14 +67,14 @@ export class Twin {
   stepsApplied = 0;
   readonly #options: TwinOptions;
   readonly #groups: TwinGroup[];
-  readonly #initialLr: number[];
+  readonly #referenceLr: number[];
   readonly #members: Member[];
   readonly #scaler: TwinLossScaler | undefined;
 
   constructor(options: TwinOptions) {
     this.#options = options;
     this.#groups = [...(options.groups ?? [{}])];
-    this.#initialLr = this.#groups.map(({ lr }) => valueAt(lr ?? DEFAULT_LR, 0));
+    this.#referenceLr = this.#groups.map(({ lr, referenceLr }) => referenceLr ?? valueAt(lr ?? DEFAULT_LR, 0));
     this.#members = options.tensors.map(({ data, group = 0, anchor }) => {
       if (!this.#groups[group]) throw new Error(`there is no group ${group}`);
       const theta = Float64Array.from(data);
@@ -102,7 +104,7 @@ export class Twin {
     return this.#scaler?.growthTracker ?? 0;
   }
 
-  /** Changes options of a group from the next step on. The initial lr of `scheduled` decay stays what it was. */
+  /** Changes options of a group from the next step on. The lr_0 of `scheduled` decay stays what it was. */
   setGroup(index: number, options: TwinGroup): void {
     this.#groups[index] = { ...this.#groups[index]!, ...options };
   }
@@ -155,7 +157,7 @@ export class Twin {
       l1: valueAt(group.l1 ?? 0, this.stepsApplied),
       cautious: group.cautious ?? false,
       lr,
-      initialLr: this.#initialLr[index]!,
+      referenceLr: this.#referenceLr[index]!,
     };
     const limit = group.clipValue ?? clip.value;
     if (limit !== undefined) clipValues(g, limit);

@@ -1,0 +1,130 @@
+/** The engine as a subject, through nothing but its public API. */
+
+import {
+  adam,
+  adamw,
+  createLossScaler,
+  createOptimizer,
+  type Figures,
+  type LossScaler,
+  type Optimizer,
+  type Rule,
+  sgd,
+} from "../../src/index.ts";
+import type { RuleName } from "./optimizers.ts";
+import type {
+  ScalerOptions,
+  SharedScaler,
+  Subject,
+  SubjectFigures,
+  SubjectMaker,
+  SubjectOptions,
+  SubjectState,
+} from "./subject.ts";
+
+const RULES: Readonly<Record<RuleName, () => Rule>> = { sgd, adam, adamw };
+
+const nameOf = (tensor: number) => `p${tensor}`;
+const groupName = (group: number) => `group ${group}`;
+
+/** Makes optimizers on a device. */
+export function engineMaker(device: GPUDevice): SubjectMaker {
+  return {
+    async createScaler(options) {
+      return new EngineScaler(createLossScaler(device, options));
+    },
+    async create(options) {
+      const { tensors, groups, lossScale, figures, rule, ...rest } = options;
+      const optimizer = await createOptimizer(device, {
+        ...rest,
+        rule: RULES[rule](),
+        params: tensors.map(({ shape, data }, k) => ({ name: nameOf(k), shape, data })),
+        groups: groups.map(({ tensors: members, options: own }, g) => ({
+          match: ({ name }) => members.some((k) => nameOf(k) === name),
+          name: groupName(g),
+          ...own,
+        })),
+        ...(lossScale && {
+          lossScale: lossScale instanceof EngineScaler ? lossScale.scaler : (lossScale as ScalerOptions),
+        }),
+        ...(figures && { monitor: { every: 1 } }),
+      });
+      return new EngineSubject(optimizer, options);
+    },
+  };
+}
+
+class EngineScaler implements SharedScaler {
+  readonly scaler: LossScaler;
+
+  constructor(scaler: LossScaler) {
+    this.scaler = scaler;
+  }
+
+  update(): void {
+    this.scaler.update();
+  }
+
+  read() {
+    return this.scaler.read();
+  }
+
+  destroy(): void {
+    this.scaler.destroy();
+  }
+}
+
+class EngineSubject implements Subject {
+  readonly #optimizer: Optimizer;
+  readonly #wantsFigures: boolean;
+  readonly #tensors: number;
+  readonly #figures: Figures[] = [];
+
+  constructor(optimizer: Optimizer, options: SubjectOptions) {
+    this.#optimizer = optimizer;
+    this.#tensors = options.tensors.length;
+    this.#wantsFigures = options.figures ?? false;
+    if (this.#wantsFigures) optimizer.on("figures", (figures) => this.#figures.push(figures));
+  }
+
+  writeGrad(tensor: number, values: Float32Array): void {
+    this.#optimizer.writeGrad(nameOf(tensor), values);
+  }
+
+  withoutGrad(tensor: number): void {
+    this.#optimizer.withoutGrad(nameOf(tensor));
+  }
+
+  setLr(group: number, lr: number): void {
+    this.#optimizer.setGroup(groupName(group), { lr });
+  }
+
+  async step(): Promise<SubjectFigures | undefined> {
+    this.#optimizer.step();
+    if (!this.#wantsFigures) return undefined;
+    await this.#optimizer.flush();
+    const figures = this.#figures.splice(0);
+    if (figures.length !== 1) throw new Error(`one step must deliver figures once, got ${figures.length}`);
+    return figures[0];
+  }
+
+  readParam(tensor: number): Promise<Float32Array> {
+    return this.#optimizer.readParam(nameOf(tensor));
+  }
+
+  readState(tensor: number): Promise<SubjectState> {
+    return this.#optimizer.readState(nameOf(tensor));
+  }
+
+  async stateDict(): Promise<Map<number, SubjectState>> {
+    throw new Error(`stateDict of ${this.#tensors} tensors`);
+  }
+
+  readLossScale() {
+    return this.#optimizer.readLossScale();
+  }
+
+  destroy(): void {
+    this.#optimizer.destroy();
+  }
+}

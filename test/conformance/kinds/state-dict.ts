@@ -1,0 +1,55 @@
+import { elementCount, gradient, initialValues } from "../../reference/prng.ts";
+import type { Comparison } from "../compare.ts";
+import type { StateDictCase } from "../golden/state-dict.ts";
+import { groupOptions, ruleOf } from "../optimizers.ts";
+import type { SubjectMaker } from "../subject.ts";
+
+/** Learning rate of the second group: the first parameter is alone in the first one. */
+const SECOND_LR = 0.005;
+
+/** What a state dict holds, against that of PyTorch: the same tensors, names, shapes and values. */
+export async function runStateDict(one: StateDictCase, maker: SubjectMaker, comparison: Comparison): Promise<void> {
+  const { params, seed, stateDict, optimizer } = one;
+  const subject = await maker.create({
+    rule: ruleOf(optimizer),
+    tensors: params.map(({ shape, init }, k) => ({ shape, data: initialValues(init, seed, k, elementCount(shape)) })),
+    groups: [
+      { tensors: [0], options: groupOptions(optimizer, one.constructorOptions) },
+      {
+        tensors: params.slice(1).map((_, i) => i + 1),
+        options: groupOptions(optimizer, one.constructorOptions, { lr: SECOND_LR }),
+      },
+    ],
+  });
+  try {
+    for (let step = 1; step <= one.steps; step++) {
+      params.forEach(({ shape, grad }, k) => {
+        if (one.paramsWithoutGrad.includes(k)) subject.withoutGrad(k);
+        else subject.writeGrad(k, gradient(grad, seed, k, step, elementCount(shape)));
+      });
+      await subject.step();
+    }
+    const entries = await subject.stateDict();
+    comparison.equal("parameters with state", [...entries.keys()].sort().join(), Object.keys(stateDict.state).join());
+    for (const [key, expected] of Object.entries(stateDict.state)) {
+      const { step, ...slots } = expected;
+      const actual = entries.get(Number(key));
+      if (!actual) continue;
+      comparison.equal(`state.${key} slots`, Object.keys(actual.slots).sort().join(), Object.keys(slots).sort().join());
+      if (step !== undefined)
+        comparison.equal(`state.${key}.step`, actual.step, typeof step === "number" ? step : step.data[0]!);
+      for (const [name, value] of Object.entries(slots)) {
+        const where = { key: `state.${key}.${name}`, name };
+        if (typeof value === "number") comparison.number(where.key, actual.slots[name]?.[0], value);
+        // A float32 run stands there, not the truth, so it brings no deviation of its own.
+        else comparison.tensor(where, actual.slots[name], { ...truth(value.data), shape: value.shape });
+      }
+    }
+  } finally {
+    subject.destroy();
+  }
+}
+
+function truth(data: readonly number[]) {
+  return { values: Float64Array.from(data), deviation: null };
+}

@@ -1,0 +1,80 @@
+/** What a conformance case needs of an optimizer: the engine is one such subject, a float64 twin another one. */
+
+import type { GroupOptions, RuleName } from "./optimizers.ts";
+
+export interface SubjectTensor {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+export interface SubjectGroup {
+  /** Indices of its tensors. Each tensor is in exactly one group. */
+  readonly tensors: readonly number[];
+  readonly options: GroupOptions;
+}
+
+export interface ScalerOptions {
+  readonly initial: number;
+  readonly growthFactor: number;
+  readonly backoffFactor: number;
+  readonly growthInterval: number;
+}
+
+export interface ScaleState {
+  readonly scale: number;
+  readonly growthTracker: number;
+}
+
+/** A loss scale that several optimizers share. */
+export interface SharedScaler {
+  /** Ends a step, after those of all optimizers. */
+  update(): void;
+  read(): Promise<ScaleState>;
+  destroy(): void;
+}
+
+export interface SubjectOptions {
+  readonly rule: RuleName;
+  readonly tensors: readonly SubjectTensor[];
+  readonly groups: readonly SubjectGroup[];
+  readonly clip?: { readonly globalNorm?: number; readonly normType?: number; readonly value?: number };
+  readonly skipNonFinite?: boolean;
+  readonly lossScale?: ScalerOptions | SharedScaler;
+  /** Whether step() is to return figures. */
+  readonly figures?: boolean;
+}
+
+export interface SubjectFigures {
+  readonly skipped: boolean;
+  /** Norm of the unscaled gradients before clipping, of the type that clips. */
+  readonly gradNorm: number;
+  readonly clipFactor: number;
+  readonly maxGrad: number;
+}
+
+export interface SubjectState {
+  /** Updates that this tensor has had. */
+  readonly step: number;
+  /** By the names of PyTorch. */
+  readonly slots: Readonly<Record<string, Float32Array>>;
+}
+
+export interface Subject {
+  writeGrad(tensor: number, values: Float32Array): void;
+  /** The tensor has no gradient in the next step. */
+  withoutGrad(tensor: number): void;
+  setLr(group: number, lr: number): void;
+  /** One step; resolves with its figures if they were asked for. */
+  step(): Promise<SubjectFigures | undefined>;
+  readParam(tensor: number): Promise<Float32Array>;
+  readState(tensor: number): Promise<SubjectState>;
+  /** What the state dict holds of each tensor, by index; a tensor that never had a gradient has no entry. */
+  stateDict(): Promise<ReadonlyMap<number, SubjectState>>;
+  readLossScale(): Promise<ScaleState>;
+  destroy(): void;
+}
+
+export interface SubjectMaker {
+  create(options: SubjectOptions): Promise<Subject>;
+  createScaler(options: ScalerOptions): Promise<SharedScaler>;
+}
