@@ -12,6 +12,12 @@ import { conformanceTally, type Tally, vitestTally } from "./tally.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
+/**
+ * How long one of the two may take, in minutes. A page that never yields (an endless loop, a hung GPU process) answers no
+ * one, and Vitest waits for it for ever.
+ */
+const LIMIT = 10;
+
 /** Runs Node with these arguments and resolves with the exit status and what it wrote to stdout, which is shown as well. */
 function node(args: readonly string[], keepOutput: boolean): Promise<{ status: number; output: string }> {
   return new Promise((resolve, reject) => {
@@ -25,8 +31,23 @@ function node(args: readonly string[], keepOutput: boolean): Promise<{ status: n
       output += text;
       process.stdout.write(text);
     });
-    child.on("error", reject);
-    child.on("close", (code) => resolve({ status: code ?? 1, output }));
+    const timers = [
+      setTimeout(() => {
+        console.error(`npm test: not done after ${LIMIT} minutes; ending it`);
+        child.kill("SIGTERM");
+      }, LIMIT * 60_000),
+      // Vitest closes its pages on SIGTERM, which hangs where a page does. Without Vitest the browser ends by itself.
+      setTimeout(() => child.kill("SIGKILL"), LIMIT * 60_000 + 10_000),
+    ];
+    const clear = () => timers.forEach(clearTimeout);
+    child.on("error", (error) => {
+      clear();
+      reject(error);
+    });
+    child.on("close", (code) => {
+      clear();
+      resolve({ status: code ?? 1, output });
+    });
   });
 }
 
