@@ -3,7 +3,13 @@
 import { OptionError } from "../errors.ts";
 
 /** Returns `value` if it is a finite number in [min, max], else throws. */
-export function checkNumber(where: string, option: string, value: number, min = 0, max = Number.MAX_VALUE): number {
+export function checkNumber(
+  where: string,
+  option: string,
+  value: number,
+  min = 0,
+  max: number = Number.MAX_VALUE,
+): number {
   if (Number.isFinite(value) && value >= min && value <= max) return value;
   const range = max === Number.MAX_VALUE ? `>= ${min}` : `in [${min}, ${max}]`;
   throw new OptionError(where, option, `must be a finite number ${range}`, value);
