@@ -6,7 +6,6 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { runPage } from "../browser/serve.ts";
 import { casesOf, type Outcome } from "./cases.ts";
 import { type Criterion, HARDWARE, SOFTWARE } from "./compare.ts";
 import { checkInputs, parseGolden } from "./golden/parse.ts";
@@ -84,6 +83,8 @@ async function runInPage(
   let adapter = "";
   const urls = files.map((_, i) => `/golden/${i}.json`);
   try {
+    // Vite and the browser driver take a second to load, which a broken file need not wait for.
+    const { runPage } = await import("../browser/serve.ts");
     await runPage({
       path: "test/conformance/page.ts",
       parameters: { urls, criterion, only } satisfies PageParameters,
