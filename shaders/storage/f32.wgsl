@@ -1,0 +1,13 @@
+// One float32 element at a time: attached tensors whose size is not a multiple of 4, where a vec4 would reach past the end.
+alias Packed = f32;
+alias Lane = f32;
+alias LaneMask = bool;
+alias LaneBits = u32;
+
+fn unpack(x: Packed) -> Lane { return x; }
+fn pack(x: Lane) -> Packed { return x; }
+fn lane_bits(x: Packed) -> LaneBits { return bitcast<u32>(x); }
+fn lane_from_bits(x: LaneBits) -> Lane { return bitcast<f32>(x); }
+fn lane_sum(x: Lane) -> f32 { return x; }
+fn lane_max(x: Lane) -> f32 { return x; }
+fn lane_count(mask: LaneMask) -> u32 { return select(0u, 1u, mask); }

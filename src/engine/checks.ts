@@ -1,0 +1,45 @@
+/** Checks of option values; each throws an {@link OptionError} that names rule, option and value. */
+import { OptionError } from "../errors.ts";
+
+/** A finite number in [min, max], or [min, max) with `open`. */
+export function checkNumber(
+  where: string,
+  option: string,
+  value: unknown,
+  range: { min?: number; max?: number; open?: boolean; whole?: boolean } = {},
+): asserts value is number {
+  const { min = -Infinity, max = Infinity, open = false, whole = false } = range;
+  const inside = typeof value === "number" && value >= min && (open ? value < max : value <= max);
+  if (inside && Number.isFinite(value) && (!whole || Number.isInteger(value))) return;
+  const kind = whole ? "a whole number" : "a finite number";
+  let must = `must be ${kind}`;
+  if (min !== -Infinity && max !== Infinity)
+    must = `must be ${whole ? "a whole number " : ""}in [${min}, ${max}${open ? ")" : "]"}`;
+  else if (min !== -Infinity) must = `must be ${kind} >= ${min}`;
+  throw new OptionError(where, option, must, value);
+}
+
+/** `true` or `false`. */
+export function checkBoolean(where: string, option: string, value: unknown): asserts value is boolean {
+  if (typeof value !== "boolean") throw new OptionError(where, option, "must be true or false", value);
+}
+
+/** A plain object whose keys are all known: an option that is misspelt must not be lost silently. */
+export function checkKeys(
+  where: string,
+  option: string,
+  value: unknown,
+  known: readonly string[],
+): asserts value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new OptionError(where, option || "options", "must be an object", value);
+  for (const key of Object.keys(value)) {
+    if (!known.includes(key))
+      throw new OptionError(
+        where,
+        option ? `${option}.${key}` : key,
+        `is no option; known: ${known.join(", ")}`,
+        (value as Record<string, unknown>)[key],
+      );
+  }
+}

@@ -1,0 +1,126 @@
+/** Dynamic loss scaling. */
+import { OptionError } from "../errors.ts";
+import { compileKernel } from "../host/pipelines.ts";
+import { readRanges } from "../host/readback.ts";
+import { UPDATE_LOSS_SCALE } from "../kernels/kernels.ts";
+import { LOSS_SCALE, Words } from "../kernels/layouts.ts";
+import { checkKeys, checkNumber } from "./checks.ts";
+
+/** Options of dynamic loss scaling; names and defaults as `torch.amp.GradScaler`. */
+export interface LossScaleOptions {
+  /** First scale; default 65536. */
+  initial?: number;
+  /** > 1; default 2. */
+  growthFactor?: number;
+  /** In (0, 1); default 0.5. */
+  backoffFactor?: number;
+  /** Good steps in a row before the scale grows; default 2000. */
+  growthInterval?: number;
+}
+
+/** Where a loss scale stands. */
+export interface LossScaleState {
+  readonly scale: number;
+  /** Good steps since the last change. */
+  readonly growthTracker: number;
+}
+
+const USAGE = 0x80 | 0x4 | 0x8;
+
+/** Buffer of a loss scale: `struct LossScale`, the scale itself first. */
+export function createScaleBuffer(device: GPUDevice, label: string, options: LossScaleOptions = {}): GPUBuffer {
+  const where = "lossScale";
+  checkKeys(where, "", options, ["initial", "growthFactor", "backoffFactor", "growthInterval"]);
+  const { initial = 65_536, growthFactor = 2, backoffFactor = 0.5, growthInterval = 2000 } = options;
+  checkNumber(where, "initial", initial, { min: 2 ** -126, max: 2 ** 127 });
+  checkNumber(where, "growthFactor", growthFactor, { min: 1, max: 2 ** 64 });
+  if (growthFactor === 1) throw new OptionError(where, "growthFactor", "must be > 1", growthFactor);
+  checkNumber(where, "backoffFactor", backoffFactor, { min: 2 ** -64, max: 1, open: true });
+  checkNumber(where, "growthInterval", growthInterval, { min: 1, max: 2 ** 31, whole: true });
+  const words = new Words(LOSS_SCALE.length);
+  words.write(LOSS_SCALE, 0, {
+    scale: initial,
+    growth_factor: growthFactor,
+    backoff_factor: backoffFactor,
+    growth_interval: growthInterval,
+  });
+  const buffer = device.createBuffer({ label: `${label} loss scale`, size: 32, usage: USAGE });
+  device.queue.writeBuffer(buffer, 0, words.u32);
+  return buffer;
+}
+
+/** Reads a scale; waits for the GPU. */
+export async function readScale(device: GPUDevice, label: string, buffer: GPUBuffer): Promise<LossScaleState> {
+  const [data] = await readRanges(device, label, [{ buffer, offset: 0, size: LOSS_SCALE.length * 4 }]);
+  const { scale, growth_tracker } = new Words(data as ArrayBuffer).read(LOSS_SCALE, 0);
+  return { scale, growthTracker: growth_tracker };
+}
+
+/** Sets a scale. */
+export function writeScale(device: GPUDevice, buffer: GPUBuffer, state: LossScaleState): void {
+  const at = (name: string): number => LOSS_SCALE.findIndex(([field]) => field === name) * 4;
+  device.queue.writeBuffer(buffer, at("scale"), new Float32Array([state.scale]));
+  device.queue.writeBuffer(buffer, at("growth_tracker"), new Uint32Array([state.growthTracker, 0]));
+}
+
+/**
+ * A loss scale shared by several optimizers, as one `torch.amp.GradScaler` for several. Each optimizer skips by its own
+ * gradients; call {@link update} after all have stepped.
+ */
+export class LossScaler {
+  /** The scale as a float32 at offset 0: multiply the loss by it in your own kernels. */
+  readonly binding: { readonly buffer: GPUBuffer; readonly offset: number; readonly size: number };
+  readonly #device: GPUDevice;
+  readonly #pipeline: GPUComputePipeline;
+  readonly #bindings: GPUBindGroup;
+
+  /** Use {@link createLossScaler}. */
+  constructor(device: GPUDevice, buffer: GPUBuffer, pipeline: GPUComputePipeline, bindings: GPUBindGroup) {
+    this.#device = device;
+    this.#pipeline = pipeline;
+    this.#bindings = bindings;
+    this.binding = { buffer, offset: 0, size: 4 };
+  }
+
+  /** Ends a step: backs off if any optimizer met a non-finite gradient since the last update, else counts towards growth. */
+  update(encoder?: GPUCommandEncoder): void {
+    const own = encoder ?? this.#device.createCommandEncoder({ label: "loss scale" });
+    const pass = own.beginComputePass({ label: "loss scale" });
+    pass.setPipeline(this.#pipeline);
+    pass.setBindGroup(0, this.#bindings);
+    pass.dispatchWorkgroups(1);
+    pass.end();
+    if (!encoder) this.#device.queue.submit([own.finish()]);
+  }
+
+  /** Scale and growth tracker; waits for the GPU. */
+  read(): Promise<LossScaleState> {
+    return readScale(this.#device, "loss scale", this.binding.buffer);
+  }
+
+  /** Frees the scale. */
+  destroy(): void {
+    this.binding.buffer.destroy();
+  }
+}
+
+/**
+ * A loss scale for several optimizers: give it to each as `lossScale`.
+ *
+ * @throws {OptionError}
+ */
+export async function createLossScaler(device: GPUDevice, options: LossScaleOptions = {}): Promise<LossScaler> {
+  const buffer = createScaleBuffer(device, "shared", options);
+  try {
+    const { pipeline, layout } = await compileKernel(device, "update loss scale", UPDATE_LOSS_SCALE, {}, {});
+    const bindings = device.createBindGroup({
+      label: "loss scale",
+      layout,
+      entries: [{ binding: 0, resource: { buffer } }],
+    });
+    return new LossScaler(device, buffer, pipeline, bindings);
+  } catch (error) {
+    buffer.destroy();
+    throw error;
+  }
+}

@@ -1,0 +1,248 @@
+/** What a user hands to `createOptimizer`, and its checks: everything is refused before anything is made. */
+import { OptionError } from "../errors.ts";
+import type { BufferRange, TensorSpec } from "../host/memory.ts";
+import { checkBoolean, checkKeys, checkNumber } from "./checks.ts";
+import { type Group, type GroupOptions, type GroupSpec, groupOf } from "./groups.ts";
+import type { LossScaleOptions, LossScaler } from "./loss-scaler.ts";
+import type { Rule } from "./rule.ts";
+
+/** A range of a buffer, in bytes; default offset 0 and the tensor's size. The offset must be a multiple of 256. */
+export interface BufferSlice {
+  readonly buffer: GPUBuffer;
+  readonly offset?: number;
+  readonly size?: number;
+}
+
+/** A parameter whose memory the engine owns. */
+export interface ArenaParam {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Initial values in row-major order; default zeros. */
+  readonly data?: Float32Array;
+}
+
+/** A parameter in the caller's buffers, float32, usage STORAGE. The caller keeps owning them. */
+export interface AttachedParam {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly param: BufferSlice;
+  readonly grad: BufferSlice;
+}
+
+/** A parameter. */
+export type ParamSpec = ArenaParam | AttachedParam;
+
+/** Clipping of gradients, in this order: global norm, norm of each tensor, value. After unscaling. */
+export interface ClipOptions {
+  /** Scale all gradients so that their common norm is at most this; > 0. `torch.nn.utils.clip_grad_norm_`. */
+  globalNorm?: number;
+  /** Scale each tensor's gradient so that its norm is at most this; > 0. */
+  tensorNorm?: number;
+  /** p >= 1 of the norm, or Infinity; default 2. */
+  normType?: number;
+  /** Clamp to +- this; >= 0. `torch.nn.utils.clip_grad_value_`. */
+  value?: number;
+}
+
+/** Options of `createOptimizer`. Those of {@link GroupOptions} hold for every group that does not say otherwise. */
+export interface OptimizerOptions extends GroupOptions {
+  /** `adamw()`, `sgd({ momentum: 0.9 })`, ... */
+  rule: Rule;
+  params: readonly ParamSpec[];
+  /** The first that matches a tensor takes it; the rest form the group `default`. */
+  groups?: readonly GroupSpec[];
+  clip?: ClipOptions;
+  /**
+   * Skip a step whole if any gradient is not finite, as if the batch had never been; default true where gradients are measured
+   * anyway (clipping by norm, dynamic loss scaling), else false.
+   */
+  skipNonFinite?: boolean;
+  /** A fixed number that the gradients are to be divided by, options of dynamic scaling, or a scaler shared with other optimizers. */
+  lossScale?: number | LossScaleOptions | LossScaler;
+  /** Sum gradients over so many calls of `step` before updating; a number means the mean of so many. */
+  accumulate?: number | { microBatches: number; reduce?: "mean" | "sum" };
+  /** Compute figures every so many steps (default 1); without this option none are. */
+  monitor?: { every?: number };
+  /** Begins the label of every GPU object; default `optim`. */
+  label?: string;
+}
+
+/** Options with everything settled. */
+export interface Settled {
+  readonly label: string;
+  readonly clip: { readonly globalNorm: number; readonly tensorNorm: number; readonly p: number };
+  readonly skipNonFinite: boolean;
+  /** Gradients are measured before the update. */
+  readonly measures: boolean;
+  readonly staticLossScale: number;
+  readonly lossScale: LossScaleOptions | LossScaler | undefined;
+  readonly microBatches: number;
+  readonly unscale: number;
+  readonly every: number;
+}
+
+const KNOWN = [
+  ...["rule", "params", "groups", "clip", "skipNonFinite", "lossScale", "accumulate", "monitor", "label"],
+  ...["lr", "lrScale", "referenceLr", "weightDecay", "decayMode", "cautious", "toward", "l1", "clipValue", "frozen"],
+];
+
+/** @throws {OptionError} */
+export function settle(options: OptimizerOptions): Settled {
+  checkKeys("createOptimizer", "", options, KNOWN);
+  if (typeof options.rule?.definition?.name !== "string")
+    throw new OptionError("createOptimizer", "rule", "must be a rule such as adamw()", options.rule);
+  const where = options.rule.definition.name;
+  const { clip = {}, monitor, label = "optim" } = options;
+  checkKeys(where, "clip", clip, ["globalNorm", "tensorNorm", "normType", "value"]);
+  const positive = (option: string, value: unknown): number => {
+    if (value === undefined) return 0;
+    checkNumber(where, option, value, { min: 2 ** -126 });
+    return value;
+  };
+  const globalNorm = positive("clip.globalNorm", clip.globalNorm);
+  const tensorNorm = positive("clip.tensorNorm", clip.tensorNorm);
+  const normType = clip.normType ?? 2;
+  if (normType !== Infinity) checkNumber(where, "clip.normType", normType, { min: 1, max: 12 });
+  if (clip.value !== undefined) checkNumber(where, "clip.value", clip.value, { min: 0 });
+  if (monitor !== undefined) {
+    checkKeys(where, "monitor", monitor, ["every"]);
+    checkNumber(where, "monitor.every", monitor.every ?? 1, { min: 1, whole: true });
+  }
+  if (typeof label !== "string") throw new OptionError(where, "label", "must be a text", label);
+
+  const { lossScale } = options;
+  const staticLossScale = typeof lossScale === "number" ? lossScale : 1;
+  checkNumber(where, "lossScale", staticLossScale, { min: 2 ** -126 });
+  const dynamic = typeof lossScale === "number" ? undefined : lossScale;
+  const accumulate =
+    typeof options.accumulate === "number"
+      ? { microBatches: options.accumulate }
+      : (options.accumulate ?? { microBatches: 1 });
+  checkKeys(where, "accumulate", accumulate, ["microBatches", "reduce"]);
+  const { microBatches, reduce = "mean" } = accumulate as { microBatches: number; reduce?: string };
+  checkNumber(where, "accumulate.microBatches", microBatches, { min: 1, max: 2 ** 24, whole: true });
+  if (reduce !== "mean" && reduce !== "sum")
+    throw new OptionError(where, "accumulate.reduce", 'must be "mean" or "sum"', reduce);
+
+  const normed = globalNorm > 0 || tensorNorm > 0 || dynamic !== undefined;
+  const skipNonFinite = options.skipNonFinite ?? normed;
+  checkBoolean(where, "skipNonFinite", skipNonFinite);
+  return {
+    label: `${label} ${where}`,
+    clip: { globalNorm, tensorNorm, p: normType === Infinity ? 0 : normType },
+    skipNonFinite,
+    measures: normed || skipNonFinite,
+    staticLossScale,
+    lossScale: dynamic,
+    microBatches,
+    unscale: 1 / (staticLossScale * (reduce === "mean" ? microBatches : 1)),
+    every: monitor === undefined ? 0 : (monitor.every ?? 1),
+  };
+}
+
+const STORAGE = 0x80;
+
+/**
+ * Parameters as tensors to be placed.
+ *
+ * @param taken names that exist already.
+ * @throws {OptionError}
+ */
+export function checkParams(
+  where: string,
+  params: readonly ParamSpec[],
+  groups: readonly Group[],
+  taken: ReadonlySet<string>,
+): TensorSpec[] {
+  if (!Array.isArray(params) || params.length === 0)
+    throw new OptionError(where, "params", "must be a list of at least one tensor", params);
+  const names = new Set(taken);
+  const specs = params.map((p, i): TensorSpec => {
+    const at = `params[${i}]`;
+    checkKeys(where, at, p, ["name", "shape", "data", "param", "grad"]);
+    const { name, shape, data, param, grad } = p as Partial<ArenaParam & AttachedParam>;
+    if (typeof name !== "string" || name === "") throw new OptionError(where, `${at}.name`, "must be a text", name);
+    if (names.has(name)) throw new OptionError(where, `${at}.name`, "must be unique", name);
+    names.add(name);
+    const size = checkShape(where, `${at}.shape (${name})`, shape);
+    const info = { name, shape: shape as readonly number[] };
+    if (data !== undefined && (!(data instanceof Float32Array) || data.length !== size)) {
+      throw new OptionError(where, `${at}.data (${name})`, `must be a Float32Array of ${size} elements`, data);
+    }
+    const group = groupOf(groups, info);
+    if (param === undefined && grad === undefined) return { ...info, size, group, data };
+    if (data !== undefined)
+      throw new OptionError(
+        where,
+        `${at}.data (${name})`,
+        "cannot be given for a tensor that has its own buffers",
+        data,
+      );
+    const attached = {
+      param: checkSlice(where, `${at}.param (${name})`, param, size),
+      grad: checkSlice(where, `${at}.grad (${name})`, grad, size),
+    };
+    return { ...info, size, group, attached };
+  });
+  checkOverlaps(where, specs);
+  return specs;
+}
+
+function checkShape(where: string, option: string, shape: unknown): number {
+  if (!Array.isArray(shape) || shape.some((d) => !Number.isSafeInteger(d) || d < 0))
+    throw new OptionError(where, option, "must be a list of whole numbers >= 0", shape);
+  const size = (shape as number[]).reduce((n, d) => n * d, 1);
+  if (size >= 2 ** 31) throw new OptionError(where, option, "must have less than 2^31 elements", shape);
+  return size;
+}
+
+/** Checks a range of a caller's buffer for `size` float32 elements. @throws {OptionError} */
+export function checkSlice(where: string, option: string, slice: unknown, size: number): BufferRange {
+  checkKeys(where, option, slice, ["buffer", "offset", "size"]);
+  const { buffer, offset = 0, size: given } = slice as Partial<BufferSlice>;
+  if (
+    buffer === null ||
+    typeof buffer !== "object" ||
+    typeof buffer.size !== "number" ||
+    typeof buffer.usage !== "number"
+  ) {
+    throw new OptionError(where, `${option}.buffer`, "must be a GPUBuffer", buffer);
+  }
+  checkNumber(where, `${option}.offset`, offset, { min: 0, whole: true });
+  if (offset % 256 !== 0) throw new OptionError(where, `${option}.offset`, "must be a multiple of 256", offset);
+  const bytes = size * 4;
+  if (given !== undefined && (!Number.isInteger(given) || given < bytes))
+    throw new OptionError(where, `${option}.size`, `must be at least ${bytes} bytes`, given);
+  if ((buffer.usage & STORAGE) === 0)
+    throw new OptionError(where, `${option}.buffer`, "must have usage STORAGE", buffer.usage);
+  if (offset + bytes > buffer.size)
+    throw new OptionError(where, option, `needs ${offset + bytes} bytes of its buffer`, buffer.size);
+  return { buffer, offset, size: bytes };
+}
+
+/** No parameter may share memory with another tensor. */
+export function checkOverlaps(
+  where: string,
+  tensors: readonly { name: string; attached?: { param: BufferRange; grad: BufferRange } | undefined }[],
+): void {
+  const byBuffer = new Map<GPUBuffer, { name: string; range: BufferRange; writes: boolean }[]>();
+  for (const { name, attached } of tensors) {
+    if (!attached) continue;
+    for (const [what, range] of Object.entries(attached)) {
+      if (range.size === 0) continue;
+      const list = byBuffer.get(range.buffer) ?? [];
+      list.push({ name: `${what} of ${name}`, range, writes: what === "param" });
+      byBuffer.set(range.buffer, list);
+    }
+  }
+  for (const list of byBuffer.values()) {
+    list.sort((a, b) => a.range.offset - b.range.offset);
+    let reach = list[0];
+    for (const next of list.slice(1)) {
+      if (reach && reach.range.offset + reach.range.size > next.range.offset && (reach.writes || next.writes)) {
+        throw new OptionError(where, next.name, `must not overlap ${reach.name}`, next.range.offset);
+      }
+      if (!reach || next.range.offset + next.range.size > reach.range.offset + reach.range.size) reach = next;
+    }
+  }
+}

@@ -1,0 +1,122 @@
+/** What an optimizer rule is, and how a user brings one of their own. */
+import { OptionError } from "../errors.ts";
+import { checkBoolean, checkKeys, checkNumber } from "./checks.ts";
+import { DECAY_MODES, type DecayMode } from "./decay.ts";
+
+/** A hyper-parameter's value. Pairs are what PyTorch writes as tuples, such as `betas`. */
+export type HyperValue = number | boolean | readonly [number, number];
+
+/** Options of a rule by name. */
+export type HyperOptions = Readonly<Record<string, HyperValue>>;
+
+/** A rule: its WGSL, its state, and how its options become numbers. `O` are its options, all present. */
+export interface RuleDefinition<O extends HyperOptions = HyperOptions> {
+  /** Name in messages and state dicts, kebab-case. */
+  readonly name: string;
+  /**
+   * The WGSL: `struct Hyper`, `struct StepRow` and
+   * `fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Lane`, which returns what is subtracted
+   * from theta and reads and writes state by `load_state(slot, at)` and `store_state(slot, at, value)`. Where theta, g and the
+   * state are 0 it must return 0 and leave the state 0. `Lane` is `vec4f` or `f32`: write for both.
+   */
+  readonly wgsl: string;
+  /** Path below `shaders/` for messages; default `rules/<name>.wgsl`. */
+  readonly path?: string;
+  /** Options and their defaults. Numbers must be finite and >= 0 unless `check` says otherwise. */
+  readonly defaults: O;
+  /** Names of the state slots, in order. */
+  readonly slots: readonly string[];
+  /** Whether a group with these options uses `slot`; default all. A slot is allocated if any group uses it or a later one. */
+  readonly usesSlot?: (slot: string, options: O) => boolean;
+  /** Fields of `struct Hyper` (all `f32`), in order, from the options. Computed in float64, rounded once. */
+  readonly hyper: (options: O) => Readonly<Record<string, number>>;
+  /** Fields of `struct StepRow` (all `f32`), in order, for a tensor's own step count t >= 1. */
+  readonly stepRow?: (options: O, t: number) => Readonly<Record<string, number>>;
+  /** The t from which all step rows are equal in float32; default 1. `Infinity` where there is none. */
+  readonly lastStepRow?: (options: O) => number;
+  /** Values for the WGSL's `override` declarations, from the options of all groups. */
+  readonly overrides?: (groups: readonly O[]) => Readonly<Record<string, number>>;
+  /** Refuses options: throws an {@link OptionError}. Runs after types, finiteness and sign have been checked. */
+  readonly check?: (where: string, options: O) => void;
+  /** Default learning rate; 1e-3. */
+  readonly lr?: number;
+  /** Default decay; 0. */
+  readonly weightDecay?: number;
+  /** Default decay mode; `decoupled`. */
+  readonly decayMode?: DecayMode;
+}
+
+/** A rule with its options, as `createOptimizer` takes it. */
+export interface Rule {
+  readonly definition: RuleDefinition;
+  /** Options for every group that does not say otherwise. */
+  readonly options: HyperOptions;
+}
+
+/**
+ * Makes a rule of one's own. It gets groups, every decay mode, clipping, skipping, figures and state dicts.
+ *
+ * @returns a function from options to a {@link Rule}, as `adamw` is one.
+ * @throws {OptionError} if the WGSL's `struct Hyper` or `struct StepRow` does not list the fields that `hyper` and `stepRow` give.
+ */
+export function defineRule<O extends HyperOptions>(definition: RuleDefinition<O>): (options?: Partial<O>) => Rule {
+  return (options = {}) => {
+    const rule = definition as unknown as RuleDefinition;
+    checkDefinition(rule);
+    return { definition: rule, options: resolveHyper(rule, rule.name, rule.defaults, options as HyperOptions) };
+  };
+}
+
+/** Options of a group: `base`, overridden by those of `changes`; checked. */
+export function resolveHyper(rule: RuleDefinition, where: string, base: HyperOptions, changes: unknown): HyperOptions {
+  checkKeys(where, "", changes, Object.keys(rule.defaults));
+  const options: Record<string, HyperValue> = { ...base };
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === undefined) continue;
+    const like = rule.defaults[name];
+    if (typeof like === "boolean") checkBoolean(where, name, value);
+    else if (typeof like === "number") checkNumber(where, name, value, { min: 0 });
+    else {
+      if (!Array.isArray(value) || value.length !== 2)
+        throw new OptionError(where, name, "must be a pair of numbers", value);
+      value.forEach((v, i) => {
+        checkNumber(where, `${name}[${i}]`, v, { min: 0 });
+      });
+    }
+    options[name] = value as HyperValue;
+  }
+  rule.check?.(where, options);
+  return options;
+}
+
+/** Fields of a WGSL struct, in order; undefined where it is not declared. */
+function structFields(wgsl: string, name: string): string[] | undefined {
+  const body = new RegExp(`struct\\s+${name}\\s*\\{([^}]*)\\}`).exec(wgsl.replace(/\/\/.*$/gm, ""))?.[1];
+  return body
+    ?.split(",")
+    .map((field) => field.split(":")[0]?.trim() ?? "")
+    .filter((field) => field !== "");
+}
+
+function checkDefinition(rule: RuleDefinition): void {
+  const where = "defineRule";
+  if (typeof rule.name !== "string" || !/^[a-z][a-z0-9-]*$/.test(rule.name))
+    throw new OptionError(where, "name", "must be kebab-case", rule.name);
+  if (typeof rule.wgsl !== "string") throw new OptionError(where, "wgsl", "must be WGSL text", rule.wgsl);
+  if (rule.decayMode !== undefined && !DECAY_MODES.includes(rule.decayMode))
+    throw new OptionError(where, "decayMode", `must be one of ${DECAY_MODES.join(", ")}`, rule.decayMode);
+  const expected = {
+    Hyper: Object.keys(rule.hyper(rule.defaults)),
+    StepRow: Object.keys(rule.stepRow?.(rule.defaults, 1) ?? { unused: 0 }),
+  };
+  for (const [struct, fields] of Object.entries(expected)) {
+    const declared = structFields(rule.wgsl, struct);
+    if (declared?.join() !== fields.join())
+      throw new OptionError(
+        where,
+        `wgsl of ${rule.name}: struct ${struct}`,
+        `must have the fields ${fields.join(", ")}`,
+        declared,
+      );
+  }
+}

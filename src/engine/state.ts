@@ -1,0 +1,274 @@
+/** State dicts: everything by tensor name, versioned, exact; hyper-parameters apart from state. */
+import { StateDictError } from "../errors.ts";
+import type { BufferRange, Tensor } from "../host/memory.ts";
+import { readRanges } from "../host/readback.ts";
+import { CONTROL, TENSOR_CONTROL, Words } from "../kernels/layouts.ts";
+import { type Group, valueAt } from "./groups.ts";
+import { type LossScaleState, readScale, writeScale } from "./loss-scaler.ts";
+import type { Overrides } from "./overrides.ts";
+import type { HyperOptions, RuleDefinition } from "./rule.ts";
+
+const FORMAT = "webgpu-optim/state";
+const VERSION = 1;
+
+/** Name of the slot that holds the values which decay pulls toward. */
+export const ANCHOR = "anchor";
+
+/** State of one tensor. */
+export interface TensorState {
+  readonly shape: readonly number[];
+  /** Updates of this tensor. */
+  readonly step: number;
+  readonly param: Float32Array;
+  /** By PyTorch's names: `exp_avg`, `momentum_buffer`, ... */
+  readonly slots: Readonly<Record<string, Float32Array>>;
+}
+
+/** Hyper-parameters of a group as they were; for people and tools, never loaded. Schedules are given by their value. */
+export interface GroupState {
+  readonly name: string;
+  readonly tensors: readonly string[];
+  readonly lr: number;
+  readonly weightDecay: number;
+  readonly decayMode: string;
+  readonly hyper: HyperOptions;
+  /** Sum of the fractions removed by decay so far; null for `coupled`. This one is state, and is loaded. */
+  readonly decayDose: number | null;
+}
+
+/** A saved optimizer. */
+export interface StateDict {
+  readonly format: typeof FORMAT;
+  readonly version: typeof VERSION;
+  readonly rule: string;
+  readonly stepsApplied: number;
+  readonly stepsSkipped: number;
+  /** With dynamic loss scaling. */
+  readonly lossScale?: LossScaleState;
+  readonly groups: readonly GroupState[];
+  readonly tensors: Readonly<Record<string, TensorState>>;
+}
+
+/** What a state dict is taken from or put into. */
+export interface StateTarget {
+  readonly device: GPUDevice;
+  readonly label: string;
+  readonly rule: RuleDefinition;
+  readonly tensors: readonly Tensor[];
+  readonly groups: readonly Group[];
+  readonly overrides: Overrides;
+  readonly control: GPUBuffer;
+  /** Buffer of the dynamic loss scale. */
+  readonly scale: GPUBuffer | undefined;
+}
+
+/** A tensor's slots: name and place among the state slots. */
+function slotsOf({ rule, groups, overrides }: StateTarget, tensor: Tensor): { name: string; slot: number }[] {
+  const group = groups[tensor.group] as Group;
+  const slots = rule.slots
+    .map((name, slot) => ({ name, slot }))
+    .filter(({ name, slot }) => slot < overrides.ruleSlots && (rule.usesSlot?.(name, group.hyper) ?? true));
+  if (group.toward !== undefined) slots.push({ name: ANCHOR, slot: overrides.ruleSlots });
+  return slots;
+}
+
+/** Where a slot of a tensor lies; in several pieces if the tensor spans windows. */
+export function slotRanges(tensor: Tensor, slot: number): (BufferRange & { from: number; count: number })[] {
+  return tensor.pieces.map(({ window, from, at, count }) => ({
+    buffer: window.state.buffer,
+    offset: window.state.offset + (slot * window.stride + at) * 4,
+    size: count * 4,
+    from,
+    count,
+  }));
+}
+
+/** State of some tensors and what the device has counted. `steps` = steps encoded; `countOf` = a tensor's, skipped ones included. */
+export async function readTensors(
+  target: StateTarget,
+  tensors: readonly Tensor[],
+  countOf: (tensor: Tensor) => number,
+): Promise<{ skipped: number; tensors: Record<string, TensorState> }> {
+  const ranges: BufferRange[] = [
+    { buffer: target.control, offset: 0, size: (CONTROL.length + TENSOR_CONTROL.length * target.tensors.length) * 4 },
+  ];
+  for (const tensor of tensors) {
+    ranges.push(tensor.param);
+    for (const { slot } of slotsOf(target, tensor)) ranges.push(...slotRanges(tensor, slot));
+  }
+  const data = (await readRanges(target.device, target.label, ranges)).values();
+  const next = (): ArrayBuffer => data.next().value as ArrayBuffer;
+  const control = new Words(next());
+  const result: Record<string, TensorState> = {};
+  for (const tensor of tensors) {
+    const param = new Float32Array(next());
+    const slots: Record<string, Float32Array> = {};
+    for (const { name, slot } of slotsOf(target, tensor)) {
+      const values = new Float32Array(tensor.size);
+      for (const { from } of slotRanges(tensor, slot)) values.set(new Float32Array(next()), from);
+      slots[name] = values;
+    }
+    const { skipped } = control.read(TENSOR_CONTROL, CONTROL.length + tensor.index * TENSOR_CONTROL.length);
+    result[tensor.name] = { shape: tensor.shape, step: countOf(tensor) - skipped, param, slots };
+  }
+  return { skipped: control.read(CONTROL, 0).skipped, tensors: result };
+}
+
+/** Reads everything. `doses` are asked for once the number of updates is known. */
+export async function collectState(
+  target: StateTarget,
+  steps: number,
+  countOf: (tensor: Tensor) => number,
+  doses: (applied: number) => readonly (number | null)[],
+): Promise<StateDict> {
+  const lossScale = target.scale && (await readScale(target.device, target.label, target.scale));
+  const { skipped, tensors } = await readTensors(target, target.tensors, countOf);
+  const stepsApplied = steps - skipped;
+  const dose = doses(stepsApplied);
+  return {
+    format: FORMAT,
+    version: VERSION,
+    rule: target.rule.name,
+    stepsApplied,
+    stepsSkipped: skipped,
+    ...(lossScale ? { lossScale } : {}),
+    groups: target.groups.map((g, i) => ({
+      name: g.name,
+      tensors: target.tensors.filter((t) => t.group === i).map((t) => t.name),
+      lr: valueAt(g.lr, stepsApplied) * g.lrScale,
+      weightDecay: valueAt(g.weightDecay, stepsApplied),
+      decayMode: g.decayMode,
+      hyper: g.hyper,
+      decayDose: dose[i] ?? null,
+    })),
+    tensors,
+  };
+}
+
+/** @throws {StateDictError} with every difference. */
+export function checkState(state: StateDict, target: StateTarget): void {
+  if (typeof state !== "object" || state === null)
+    throw new StateDictError([`must be a state dict, got ${state === null ? "null" : typeof state}`]);
+  if (state.format !== FORMAT)
+    throw new StateDictError([`format must be ${FORMAT}, got ${JSON.stringify(state.format)}`]);
+  if (state.version !== VERSION)
+    throw new StateDictError([`version must be ${VERSION}, got ${JSON.stringify(state.version)}`]);
+  const differences: string[] = [];
+  const expect = (what: string, ok: boolean, must: string, got: unknown): void => {
+    if (!ok)
+      differences.push(`${what} must be ${must}, got ${typeof got === "string" ? JSON.stringify(got) : String(got)}`);
+  };
+  const count = (x: unknown): boolean => Number.isInteger(x) && (x as number) >= 0 && (x as number) < 2 ** 31;
+  expect("rule", state.rule === target.rule.name, target.rule.name, state.rule);
+  expect("stepsApplied", count(state.stepsApplied), "a whole number >= 0", state.stepsApplied);
+  expect("stepsSkipped", count(state.stepsSkipped), "a whole number >= 0", state.stepsSkipped);
+  if (target.scale) {
+    expect(
+      "lossScale.scale",
+      Number.isFinite(state.lossScale?.scale) && (state.lossScale?.scale ?? 0) > 0,
+      "a number > 0",
+      state.lossScale?.scale,
+    );
+    expect(
+      "lossScale.growthTracker",
+      count(state.lossScale?.growthTracker),
+      "a whole number >= 0",
+      state.lossScale?.growthTracker,
+    );
+  } else if (state.lossScale !== undefined) differences.push("lossScale: this optimizer has no dynamic loss scale");
+
+  const groupNames = target.groups.map((g) => g.name).join(", ");
+  if (!Array.isArray(state.groups)) differences.push(`groups must be a list, got ${String(state.groups)}`);
+  else {
+    expect(
+      "groups",
+      state.groups.map((g: GroupState | null) => g?.name).join(", ") === groupNames,
+      groupNames,
+      state.groups.map((g: GroupState | null) => g?.name).join(", "),
+    );
+    for (const g of state.groups as (GroupState | null)[]) {
+      expect(
+        `groups: ${g?.name}: decayDose`,
+        g?.decayDose === null || (Number.isFinite(g?.decayDose) && (g?.decayDose ?? -1) >= 0),
+        "a number >= 0 or null",
+        g?.decayDose,
+      );
+    }
+  }
+  const tensors: Readonly<Record<string, TensorState>> =
+    typeof state.tensors === "object" && state.tensors !== null ? state.tensors : {};
+  const known = new Set(target.tensors.map((t) => t.name));
+  for (const name of Object.keys(tensors)) if (!known.has(name)) differences.push(`tensors: ${name} is unknown here`);
+  const values = (what: string, got: unknown, size: number): void => {
+    expect(
+      what,
+      got instanceof Float32Array && got.length === size,
+      `a Float32Array of ${size} elements`,
+      got instanceof Float32Array ? `${got.length} elements` : typeof got,
+    );
+  };
+  for (const tensor of target.tensors) {
+    const at = `tensors: ${tensor.name}`;
+    const got = Object.hasOwn(tensors, tensor.name) ? tensors[tensor.name] : undefined;
+    if (typeof got !== "object" || got === null) {
+      differences.push(`${at} is missing`);
+      continue;
+    }
+    expect(
+      `${at}: shape`,
+      Array.isArray(got.shape) && got.shape.join() === tensor.shape.join(),
+      `[${tensor.shape.join()}]`,
+      `[${String(got.shape)}]`,
+    );
+    expect(
+      `${at}: step`,
+      count(got.step) && got.step <= state.stepsApplied,
+      "a whole number of at most stepsApplied",
+      got.step,
+    );
+    values(`${at}: param`, got.param, tensor.size);
+    const slots = slotsOf(target, tensor);
+    const gotSlots = typeof got.slots === "object" && got.slots !== null ? got.slots : {};
+    for (const { name } of slots) values(`${at}: slots.${name}`, gotSlots[name], tensor.size);
+    for (const name of Object.keys(gotSlots))
+      if (!slots.some((s) => s.name === name)) differences.push(`${at}: slots.${name} is unknown here`);
+  }
+  if (differences.length > 0) throw new StateDictError(differences);
+}
+
+/** Writes a checked state dict to the device. */
+export function applyState(target: StateTarget, state: StateDict): void {
+  const { queue } = target.device;
+  for (const tensor of target.tensors) {
+    const { param, slots } = state.tensors[tensor.name] as TensorState;
+    writeFloats(queue, tensor.param.buffer, tensor.param.offset, param, 0, tensor.size);
+    for (const { name, slot } of slotsOf(target, tensor)) {
+      for (const { buffer, offset, from, count } of slotRanges(tensor, slot))
+        writeFloats(queue, buffer, offset, slots[name] as Float32Array, from, count);
+    }
+  }
+  const control = new Words(CONTROL.length + TENSOR_CONTROL.length * target.tensors.length);
+  control.write(CONTROL, 0, {
+    step: state.stepsApplied + state.stepsSkipped,
+    skipped: state.stepsSkipped,
+    loss_scale: 1,
+    clip: 1,
+  });
+  target.tensors.forEach((_, k) => {
+    control.write(TENSOR_CONTROL, CONTROL.length + k * TENSOR_CONTROL.length, { factor: 1 });
+  });
+  queue.writeBuffer(target.control, 0, control.u32);
+  if (target.scale && state.lossScale) writeScale(target.device, target.scale, state.lossScale);
+}
+
+/** Writes elements `from` to `from + count` of `data`, whatever array buffer they are a view of. */
+export function writeFloats(
+  queue: GPUQueue,
+  buffer: GPUBuffer,
+  offset: number,
+  data: Float32Array,
+  from: number,
+  count: number,
+): void {
+  queue.writeBuffer(buffer, offset, data as Float32Array<ArrayBuffer>, from, count);
+}

@@ -1,0 +1,281 @@
+/**
+ * Where tensors lie. Both ways of keeping parameters end as the same thing: regions of contiguous memory, cut into chunks of
+ * one tensor each, and windows of chunks that one dispatch can bind.
+ *
+ *   arena     the engine owns flat buffers; each tensor is a segment, aligned to 256 bytes, its padding zero
+ *   attached  each tensor is a region of its own in the caller's buffers
+ *
+ * State is always the engine's: per window, slot after slot.
+ */
+import { DeviceError } from "../errors.ts";
+import { F32, F32X4, type Storage } from "../kernels/kernels.ts";
+import type { Limits } from "./limits.ts";
+
+/** A range of a buffer, in bytes. */
+export interface BufferRange {
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** A tensor to be placed. `attached` says where the caller keeps it; without it the arena does. */
+export interface TensorSpec {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly size: number;
+  readonly group: number;
+  readonly data?: Float32Array | undefined;
+  readonly attached?: { param: BufferRange; grad: BufferRange } | undefined;
+}
+
+/** Part of a tensor that lies in one window. In elements. */
+export interface Piece {
+  readonly window: Window;
+  /** First element in the tensor. */
+  readonly from: number;
+  /** First element in the window. */
+  readonly at: number;
+  readonly count: number;
+}
+
+/** A placed tensor. */
+export interface Tensor {
+  readonly index: number;
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly size: number;
+  group: number;
+  param: BufferRange;
+  grad: BufferRange;
+  readonly firstChunk: number;
+  readonly pieces: Piece[];
+  /** Lies in the caller's buffers. */
+  readonly attached: boolean;
+}
+
+/** Chunks `chunkBegin` to `chunkEnd`, which one dispatch covers. Offsets and sizes in bytes. */
+export interface Window {
+  readonly storage: Storage;
+  readonly chunkBegin: number;
+  chunkEnd: number;
+  param: BufferRange;
+  grad: BufferRange;
+  /** Where micro-batches are summed, with gradient accumulation. */
+  sums?: BufferRange;
+  state: BufferRange;
+  /** Distance of two state slots, in elements. */
+  stride: number;
+}
+
+/** A row of the chunk table: in packed elements. */
+export interface Chunk {
+  readonly tensor: number;
+  readonly first: number;
+  readonly count: number;
+}
+
+// Offsets of bindings must be multiples of this on every device.
+const ALIGNMENT_BYTES = 256;
+const ALIGNMENT = ALIGNMENT_BYTES / 4;
+// GPUBufferUsage.STORAGE | COPY_SRC | COPY_DST; the global is not there in Node.
+const STORAGE_USAGE = 0x80 | 0x4 | 0x8;
+
+const align = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
+
+export interface MemoryOptions {
+  readonly label: string;
+  readonly limits: Limits;
+  /** Elements per chunk; a multiple of 64. */
+  readonly chunk: number;
+  /** State slots per element. */
+  readonly slots: number;
+  /** Whether sums of micro-batches are kept. */
+  readonly accumulates: boolean;
+}
+
+/** All tensors of an optimizer and the buffers it made for them. */
+export class Memory {
+  readonly tensors: Tensor[] = [];
+  readonly chunks: Chunk[] = [];
+  readonly windows: Window[] = [];
+  readonly buffers: GPUBuffer[] = [];
+  readonly #device: GPUDevice;
+  readonly #options: MemoryOptions;
+
+  constructor(device: GPUDevice, options: MemoryOptions) {
+    this.#device = device;
+    this.#options = options;
+  }
+
+  /** Places tensors; those without buffers of their own share new arena buffers. */
+  add(specs: readonly TensorSpec[]): void {
+    const from = this.windows.length;
+    const { limits } = this.#options;
+    let arena: TensorSpec[] = [];
+    let length = 0;
+    const flush = (): void => {
+      if (arena.length > 0) this.#addArena(arena, length);
+      arena = [];
+      length = 0;
+    };
+    for (const spec of specs) {
+      if (spec.attached) {
+        flush();
+        const storage = spec.size % F32X4.lanes === 0 ? F32X4 : F32;
+        this.#addRegion(storage, spec.attached.param, spec.attached.grad, [{ spec, at: 0 }]);
+        continue;
+      }
+      if (spec.size * 4 > limits.maxBufferSize) {
+        throw new DeviceError(
+          `createOptimizer: ${spec.name} has ${spec.size * 4} bytes, a buffer of this device at most ${limits.maxBufferSize}`,
+        );
+      }
+      if ((length + align(spec.size)) * 4 > limits.maxBufferSize) flush();
+      arena.push(spec);
+      length += align(spec.size);
+    }
+    flush();
+    this.#allocateState(this.windows.slice(from));
+  }
+
+  /** Gives an attached tensor other buffers. */
+  attach(tensor: Tensor, param: BufferRange, grad: BufferRange): void {
+    tensor.param = param;
+    tensor.grad = grad;
+    for (const { window, from } of tensor.pieces) {
+      const { size } = window.param;
+      window.param = { buffer: param.buffer, offset: param.offset + from * 4, size };
+      window.grad = { buffer: grad.buffer, offset: grad.offset + from * 4, size };
+    }
+  }
+
+  #addArena(specs: readonly TensorSpec[], length: number): void {
+    const size = Math.max(ALIGNMENT, length) * 4;
+    const params = this.#device.createBuffer({
+      label: `${this.#options.label} params`,
+      size,
+      usage: STORAGE_USAGE,
+      mappedAtCreation: true,
+    });
+    const grads = this.#create("grads", size);
+    this.buffers.push(params);
+    const initial = new Float32Array(params.getMappedRange());
+    let at = 0;
+    const placed = specs.map((spec) => {
+      if (spec.data) initial.set(spec.data, at);
+      const place = { spec, at };
+      at += align(spec.size);
+      return place;
+    });
+    params.unmap();
+    this.#addRegion(F32X4, { buffer: params, offset: 0, size }, { buffer: grads, offset: 0, size }, placed);
+  }
+
+  /** Cuts a region into chunks and windows. */
+  #addRegion(
+    storage: Storage,
+    param: BufferRange,
+    grad: BufferRange,
+    placed: readonly { spec: TensorSpec; at: number }[],
+  ): void {
+    const { limits, chunk, slots } = this.#options;
+    const largest = Math.floor(limits.maxStorageBufferBindingSize / 4 / Math.max(1, slots) / chunk) * chunk;
+    if (largest === 0)
+      throw new DeviceError(
+        `createOptimizer: maxStorageBufferBindingSize ${limits.maxStorageBufferBindingSize} cannot hold a chunk of ${chunk} elements in ${slots} slots`,
+      );
+    let window: Window | undefined;
+    let begin = 0;
+    for (const { spec, at } of placed) {
+      const bytes = spec.size * 4;
+      const tensor: Tensor = {
+        index: this.tensors.length,
+        name: spec.name,
+        shape: [...spec.shape],
+        size: spec.size,
+        group: spec.group,
+        param: { buffer: param.buffer, offset: param.offset + at * 4, size: bytes },
+        grad: { buffer: grad.buffer, offset: grad.offset + at * 4, size: bytes },
+        firstChunk: this.chunks.length,
+        pieces: [],
+        attached: spec.attached !== undefined,
+      };
+      this.tensors.push(tensor);
+      for (let from = 0; from < spec.size; from += chunk) {
+        const count = Math.min(chunk, spec.size - from);
+        if (window === undefined || at + from + align(count) - begin > largest) {
+          begin = at + from;
+          window = { storage, chunkBegin: this.chunks.length, chunkEnd: 0, param, grad, state: param, stride: 0 };
+          this.windows.push(window);
+        }
+        this.chunks.push({
+          tensor: tensor.index,
+          first: (at + from - begin) / storage.lanes,
+          count: Math.ceil(count / storage.lanes),
+        });
+        window.chunkEnd = this.chunks.length;
+        window.stride = align(at + from - begin + count);
+        // An attached tensor's binding ends with the tensor; a segment's with its padding, which vec4 access may touch.
+        const size = Math.min(window.stride * 4, param.size - begin * 4);
+        window.param = { buffer: param.buffer, offset: param.offset + begin * 4, size };
+        window.grad = { buffer: grad.buffer, offset: grad.offset + begin * 4, size };
+        const piece = tensor.pieces.at(-1);
+        if (piece?.window === window)
+          tensor.pieces[tensor.pieces.length - 1] = { ...piece, count: piece.count + count };
+        else tensor.pieces.push({ window, from, at: at + from - begin, count });
+      }
+    }
+  }
+
+  /** State (and sums) of windows, in buffers as large as the device allows. */
+  #allocateState(windows: readonly Window[]): void {
+    const { slots, accumulates } = this.#options;
+    this.#allocate(
+      "state",
+      windows,
+      (w) => Math.max(ALIGNMENT_BYTES, w.stride * slots * 4),
+      (w, range) => {
+        w.state = range;
+      },
+    );
+    if (accumulates)
+      this.#allocate(
+        "sums",
+        windows,
+        (w) => w.stride * 4,
+        (w, range) => {
+          w.sums = range;
+        },
+      );
+  }
+
+  #allocate(
+    what: string,
+    windows: readonly Window[],
+    bytes: (w: Window) => number,
+    put: (w: Window, range: BufferRange) => void,
+  ): void {
+    let batch: { window: Window; offset: number; size: number }[] = [];
+    let total = 0;
+    const flush = (): void => {
+      if (batch.length === 0) return;
+      const buffer = this.#create(what, total);
+      for (const { window, offset, size } of batch) put(window, { buffer, offset, size });
+      batch = [];
+      total = 0;
+    };
+    for (const window of windows) {
+      const size = bytes(window);
+      if (total + size > this.#options.limits.maxBufferSize) flush();
+      batch.push({ window, offset: total, size });
+      total += size;
+    }
+    flush();
+  }
+
+  #create(what: string, size: number): GPUBuffer {
+    const buffer = this.#device.createBuffer({ label: `${this.#options.label} ${what}`, size, usage: STORAGE_USAGE });
+    this.buffers.push(buffer);
+    return buffer;
+  }
+}

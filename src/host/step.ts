@@ -1,0 +1,398 @@
+/**
+ * One step on the GPU, in order: measure, control, update, summarize, copy. Reading `encode` from top to bottom is the data flow.
+ * Everything is made beforehand; a step only sets pipelines and bind groups.
+ */
+import {
+  ACCUMULATE,
+  CONTROL_STAGE,
+  F32,
+  F32X4,
+  type Kernel,
+  MEASURE,
+  type Storage,
+  SUMMARIZE,
+  UPDATE,
+} from "../kernels/kernels.ts";
+import { CONTROL, FIGURES, HEADER, TENSOR_CONTROL, TENSOR_FIGURES, Words } from "../kernels/layouts.ts";
+import type { WgslFile } from "../kernels/wgsl.ts";
+import type { Limits } from "./limits.ts";
+import type { BufferRange, Memory, Window } from "./memory.ts";
+import { type Compiled, compileKernel } from "./pipelines.ts";
+
+/** What does not change over an optimizer's life. */
+export interface StepOptions {
+  readonly label: string;
+  readonly limits: Limits;
+  readonly rule: WgslFile;
+  /** Values of the rule's overrides. */
+  readonly ruleOverrides: Readonly<Record<string, number>>;
+  readonly updateOverrides: Readonly<Record<string, number>>;
+  /** Gradients are measured before the update. `p` of the norm, 0 for infinity. */
+  readonly measure: { readonly p: number; readonly lossScale: 0 | 1 | 2 } | undefined;
+  readonly monitors: boolean;
+  readonly clipsValue: boolean;
+  readonly accumulates: boolean;
+  readonly scaler: GPUBuffer;
+}
+
+/** What one call of `encode` does. */
+export interface StepPlan {
+  readonly slot: number;
+  readonly figures: boolean;
+  readonly accumulate: "no" | "first" | "more";
+  /** False for a micro-batch that is only summed. */
+  readonly update: boolean;
+}
+
+/** Invocations per workgroup: no device allows fewer than 128, and workgroup memory stays within 1 KiB. */
+export const WORKGROUP_SIZE = 64;
+/** Steps that can be encoded into one submission. */
+export const HEADER_SLOTS = 64;
+const HEADER_STRIDE = 256;
+const WINDOW_STRIDE = 256;
+
+const UNIFORM = 0x40;
+const STORAGE = 0x80;
+const COPY_SRC = 0x4;
+const COPY_DST = 0x8;
+
+type Variant = "measure" | "update" | "update figures" | "accumulate first" | "accumulate";
+
+/** Encodes steps. Owns every buffer of a step but parameters, gradients and state. */
+export class StepEncoder {
+  readonly #device: GPUDevice;
+  readonly #memory: Memory;
+  readonly #options: StepOptions;
+  readonly #pipelines = new Map<string, Compiled>();
+  readonly #headers: GPUBuffer;
+  readonly #headerWords = new Words(HEADER.length);
+  #records!: GPUBuffer;
+  #stepRows!: GPUBuffer;
+  #table!: GPUBuffer;
+  #tableStaging!: GPUBuffer;
+  #tableWords!: Uint32Array<ArrayBuffer>;
+  #windows!: GPUBuffer;
+  #partials!: GPUBuffer;
+  /** `struct Control`: what the device has decided and counted. */
+  control!: GPUBuffer;
+  /** `struct Figures` of the newest monitored step. */
+  figures!: GPUBuffer;
+  #shared = new Map<Kernel, GPUBindGroup>();
+  #perWindow = new Map<Window, Map<string, GPUBindGroup>>();
+  #tableSlot = 0;
+  #tableCopy: number | undefined;
+
+  private constructor(device: GPUDevice, memory: Memory, options: StepOptions) {
+    this.#device = device;
+    this.#memory = memory;
+    this.#options = options;
+    this.#headers = this.#buffer("headers", HEADER_SLOTS * HEADER_STRIDE, UNIFORM | COPY_DST);
+  }
+
+  /** @throws {ShaderError} if the device refuses a kernel. */
+  static async create(device: GPUDevice, memory: Memory, options: StepOptions): Promise<StepEncoder> {
+    const step = new StepEncoder(device, memory, options);
+    try {
+      step.layOut();
+      await step.compile();
+    } catch (error) {
+      step.destroy();
+      throw error;
+    }
+    return step;
+  }
+
+  /** Compiles what the windows need and is not compiled yet. */
+  async compile(): Promise<void> {
+    const { rule, measure, updateOverrides, ruleOverrides, monitors, accumulates, clipsValue } = this.#options;
+    const jobs: Promise<void>[] = [];
+    const add = (name: string, kernel: Kernel, storage: Storage, constants: Record<string, number>): void => {
+      if (this.#pipelines.has(name)) return;
+      const aliases = { storage: storage.file, rule };
+      const label = `${this.#options.label} ${name}`;
+      jobs.push(
+        compileKernel(this.#device, label, kernel, aliases, { WORKGROUP_SIZE, ...constants }).then((compiled) => {
+          this.#pipelines.set(name, compiled);
+        }),
+      );
+    };
+    for (const storage of [F32X4, F32]) {
+      if (!this.#memory.windows.some((w) => w.storage === storage)) continue;
+      const overrides = { ...updateOverrides, ...ruleOverrides };
+      const name = (variant: Variant): string => variantName(variant, storage);
+      if (measure) add(name("measure"), MEASURE, storage, { NORM_P: measure.p });
+      add(name("update"), UPDATE, storage, overrides);
+      if (monitors)
+        add(name("update figures"), UPDATE, storage, { ...overrides, FIGURES: 1, FIGURES_GRAD: Number(!measure) });
+      if (accumulates) {
+        add(name("accumulate first"), ACCUMULATE, storage, { FIRST: 1 });
+        add(name("accumulate"), ACCUMULATE, storage, {});
+      }
+    }
+    if (measure) add("control", CONTROL_STAGE, F32X4, { NORM_P: measure.p, LOSS_SCALE: measure.lossScale });
+    if (monitors)
+      add("summarize", SUMMARIZE, F32X4, { FIGURES_GRAD: Number(!measure), CLIP_VALUE: Number(clipsValue) });
+    const results = await Promise.allSettled(jobs);
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+  }
+
+  /** Makes what depends on the number of tensors and chunks; keeps what the device has counted for the tensors of before. */
+  layOut(): void {
+    const { tensors, chunks, windows } = this.#memory;
+    const old = this.control;
+    for (const buffer of [this.#table, this.#tableStaging, this.#windows, this.#partials, this.figures])
+      buffer?.destroy();
+
+    const rows = tensors.length + 1;
+    this.#tableWords = new Uint32Array(rows * 4);
+    tensors.forEach((t, k) => {
+      this.#tableWords.set([t.group, 0, 1, t.firstChunk], k * 4);
+    });
+    this.#tableWords[tensors.length * 4 + 3] = chunks.length;
+    const table = new Uint32Array((rows + chunks.length) * 4);
+    table.set(this.#tableWords);
+    chunks.forEach((c, i) => {
+      table.set([c.tensor, c.first, c.count], (rows + i) * 4);
+    });
+    this.#table = this.#buffer("table", table.byteLength, STORAGE | COPY_DST);
+    this.#device.queue.writeBuffer(this.#table, 0, table);
+    this.#tableStaging = this.#buffer("table staging", this.#tableWords.byteLength * HEADER_SLOTS, COPY_SRC | COPY_DST);
+    this.#tableCopy = undefined;
+
+    this.#windows = this.#buffer("windows", WINDOW_STRIDE * windows.length, UNIFORM | COPY_DST);
+    const words = new Uint32Array((WINDOW_STRIDE / 4) * windows.length);
+    windows.forEach((w, i) => {
+      words.set([w.chunkBegin, w.chunkEnd, w.stride / w.storage.lanes], (WINDOW_STRIDE / 4) * i);
+    });
+    this.#device.queue.writeBuffer(this.#windows, 0, words);
+
+    const { measure, monitors, clipsValue } = this.#options;
+    const regions = monitors ? (clipsValue ? 3 : 2) : measure ? 1 : 0;
+    this.#partials = this.#buffer("partials", Math.max(16, regions * chunks.length * WORKGROUP_SIZE * 16), STORAGE);
+    this.figures = this.#buffer(
+      "figures",
+      (FIGURES.length + TENSOR_FIGURES.length * tensors.length) * 4,
+      STORAGE | COPY_SRC,
+    );
+
+    const control = new Words(CONTROL.length + TENSOR_CONTROL.length * tensors.length);
+    control.write(CONTROL, 0, { loss_scale: 1, clip: 1 });
+    tensors.forEach((_, k) => {
+      control.write(TENSOR_CONTROL, CONTROL.length + k * TENSOR_CONTROL.length, { factor: 1 });
+    });
+    this.control = this.#buffer("control", control.u32.byteLength, STORAGE | COPY_SRC | COPY_DST);
+    this.#device.queue.writeBuffer(this.control, 0, control.u32);
+    if (old) {
+      const encoder = this.#device.createCommandEncoder({ label: `${this.#options.label} lay out` });
+      encoder.copyBufferToBuffer(old, 0, this.control, 0, old.size);
+      this.#device.queue.submit([encoder.finish()]);
+      old.destroy();
+    }
+    this.forgetBindings();
+  }
+
+  /** A ring of `rows` rows, each of the groups' records: `words` words. */
+  resizeRecords(rows: number, words: number): void {
+    this.#records?.destroy();
+    this.#records = this.#buffer("records", rows * words * 4, STORAGE | COPY_DST);
+    this.forgetBindings();
+  }
+
+  /** Room for the rows by step count. */
+  resizeStepRows(words: number): void {
+    if (this.#stepRows && this.#stepRows.size >= words * 4) return;
+    this.#stepRows?.destroy();
+    this.#stepRows = this.#buffer("step rows", Math.max(16, words * 4), STORAGE | COPY_DST);
+    this.forgetBindings();
+  }
+
+  /** Drops bind groups: buffers have changed. */
+  forgetBindings(): void {
+    this.#shared.clear();
+    this.#perWindow.clear();
+  }
+
+  writeHeader(slot: number, values: Parameters<Words["write"]>[2]): void {
+    this.#headerWords.write(HEADER, 0, values);
+    this.#device.queue.writeBuffer(this.#headers, slot * HEADER_STRIDE, this.#headerWords.u32);
+  }
+
+  writeRecords(row: number, words: Words): void {
+    this.#device.queue.writeBuffer(this.#records, row * words.u32.byteLength, words.u32);
+  }
+
+  writeStepRows(at: number, words: Float32Array<ArrayBuffer>): void {
+    this.#device.queue.writeBuffer(this.#stepRows, at * 4, words);
+  }
+
+  /**
+   * Says for every tensor its group, its lag and whether it takes part. It takes effect in the next encoded step, in the order of
+   * the commands: a copy from a staging slot, since a write would reach steps encoded earlier into the same submission.
+   */
+  setTensors(rows: readonly { group: number; lag: number; takesPart: boolean }[]): void {
+    rows.forEach((r, k) => {
+      this.#tableWords.set([r.group, r.lag >>> 0, Number(r.takesPart)], k * 4);
+    });
+    this.#tableSlot = (this.#tableSlot + 1) % HEADER_SLOTS;
+    this.#tableCopy = this.#tableSlot * this.#tableWords.byteLength;
+    this.#device.queue.writeBuffer(this.#tableStaging, this.#tableCopy, this.#tableWords);
+  }
+
+  /** Records one step. */
+  encode(encoder: GPUCommandEncoder, plan: StepPlan): void {
+    const { label, measure } = this.#options;
+    if (this.#tableCopy !== undefined) {
+      encoder.copyBufferToBuffer(this.#tableStaging, this.#tableCopy, this.#table, 0, this.#tableWords.byteLength);
+      this.#tableCopy = undefined;
+    }
+    const pass = encoder.beginComputePass({ label: `${label} step` });
+    if (plan.accumulate !== "no") {
+      this.#overWindows(pass, plan.slot, plan.accumulate === "first" ? "accumulate first" : "accumulate");
+    }
+    if (plan.update) {
+      if (measure) {
+        this.#overWindows(pass, plan.slot, "measure");
+        this.#once(pass, plan.slot, "control", CONTROL_STAGE);
+      }
+      this.#overWindows(pass, plan.slot, plan.figures ? "update figures" : "update");
+      if (plan.figures) this.#once(pass, plan.slot, "summarize", SUMMARIZE);
+    }
+    pass.end();
+  }
+
+  /**
+   * Binds and submits everything once, with no workgroups: a buffer that is destroyed or of another device is found now, and the
+   * first step finds its bind groups made. To be called within an error scope.
+   */
+  rehearse(): void {
+    const encoder = this.#device.createCommandEncoder({ label: `${this.#options.label} rehearse` });
+    const pass = encoder.beginComputePass({ label: `${this.#options.label} rehearse` });
+    for (const [name, { pipeline, layout }] of this.#pipelines) {
+      const [variant] = name.split(" f32") as [Variant];
+      for (const window of this.#memory.windows) {
+        if (name !== variantName(variant, window.storage)) continue;
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, this.#windowBindings(window, variant, layout), [0]);
+        pass.dispatchWorkgroups(0);
+      }
+    }
+    pass.end();
+    this.#device.queue.submit([encoder.finish()]);
+  }
+
+  #overWindows(pass: GPUComputePassEncoder, slot: number, variant: Variant): void {
+    const most = this.#options.limits.maxComputeWorkgroupsPerDimension;
+    let current: Compiled | undefined;
+    for (const window of this.#memory.windows) {
+      const compiled = this.#pipelines.get(variantName(variant, window.storage)) as Compiled;
+      if (compiled !== current) pass.setPipeline(compiled.pipeline);
+      current = compiled;
+      pass.setBindGroup(0, this.#windowBindings(window, variant, compiled.layout), [slot * HEADER_STRIDE]);
+      pass.dispatchWorkgroups(Math.min(window.chunkEnd - window.chunkBegin, most));
+    }
+  }
+
+  #once(pass: GPUComputePassEncoder, slot: number, name: string, kernel: Kernel): void {
+    const { pipeline, layout } = this.#pipelines.get(name) as Compiled;
+    let bindings = this.#shared.get(kernel);
+    if (!bindings) {
+      bindings = this.#bind(name, kernel, layout, {});
+      this.#shared.set(kernel, bindings);
+    }
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, bindings, [slot * HEADER_STRIDE]);
+    pass.dispatchWorkgroups(1);
+  }
+
+  #windowBindings(window: Window, variant: Variant, layout: GPUBindGroupLayout): GPUBindGroup {
+    const byVariant = this.#perWindow.get(window) ?? new Map<string, GPUBindGroup>();
+    this.#perWindow.set(window, byVariant);
+    // Both update variants bind the same things, and so do both of accumulate; layouts of equal entries are compatible.
+    const key = `${variant.split(" ")[0]} ${rangeKey(window.param)} ${rangeKey(window.grad)}`;
+    let group = byVariant.get(key);
+    if (!group) {
+      const kernel = variant === "measure" ? MEASURE : variant.startsWith("update") ? UPDATE : ACCUMULATE;
+      const grads = kernel !== ACCUMULATE && window.sums ? window.sums : window.grad;
+      const i = this.#memory.windows.indexOf(window);
+      group = this.#bind(variant, kernel, layout, {
+        window: { buffer: this.#windows, offset: i * WINDOW_STRIDE, size: WINDOW_STRIDE },
+        params: window.param,
+        grads,
+        state: window.state,
+        ...(window.sums ? { sums: window.sums } : {}),
+      });
+      // Callers of attached tensors may recycle buffers: keep the newest few groups only, so that old buffers can go.
+      const oldest = byVariant.size >= MOST_GROUPS ? byVariant.keys().next().value : undefined;
+      if (oldest !== undefined) byVariant.delete(oldest);
+      byVariant.set(key, group);
+    }
+    return group;
+  }
+
+  #bind(
+    name: string,
+    kernel: Kernel,
+    layout: GPUBindGroupLayout,
+    ranges: Readonly<Record<string, BufferRange>>,
+  ): GPUBindGroup {
+    const whole: Readonly<Record<string, GPUBuffer>> = {
+      table: this.#table,
+      records: this.#records,
+      step_rows: this.#stepRows,
+      control: this.control,
+      partials: this.#partials,
+      figures: this.figures,
+      scaler: this.#options.scaler,
+    };
+    return this.#device.createBindGroup({
+      label: `${this.#options.label} ${name}`,
+      layout,
+      entries: kernel.bindings.map(([binding, kind], i) => {
+        if (kind === "header")
+          return { binding: i, resource: { buffer: this.#headers, offset: 0, size: HEADER_STRIDE } };
+        const range = ranges[binding];
+        if (range) return { binding: i, resource: { buffer: range.buffer, offset: range.offset, size: range.size } };
+        return { binding: i, resource: { buffer: whole[binding] as GPUBuffer } };
+      }),
+    });
+  }
+
+  #buffer(what: string, size: number, usage: number): GPUBuffer {
+    return this.#device.createBuffer({ label: `${this.#options.label} ${what}`, size: Math.max(16, size), usage });
+  }
+
+  /** Frees what this has made. */
+  destroy(): void {
+    for (const buffer of [
+      this.#headers,
+      this.#records,
+      this.#stepRows,
+      this.#table,
+      this.#tableStaging,
+      this.#windows,
+      this.#partials,
+      this.control,
+      this.figures,
+    ]) {
+      buffer?.destroy();
+    }
+    this.forgetBindings();
+  }
+}
+
+// Bind groups kept per window: three kernels, times the buffers that a framework's allocator hands round.
+const MOST_GROUPS = 24;
+
+function variantName(variant: Variant, storage: Storage): string {
+  return `${variant} ${storage === F32X4 ? "f32x4" : "f32"}`;
+}
+
+const ids = new WeakMap<GPUBuffer, number>();
+let nextId = 1;
+
+/** Identity of a range. */
+function rangeKey({ buffer, offset, size }: BufferRange): string {
+  const id = ids.get(buffer) ?? nextId++;
+  ids.set(buffer, id);
+  return `${id}:${offset}:${size}`;
+}
