@@ -1,0 +1,89 @@
+/** What a run has to reach: ratios within one run and counts of calls, both meaningful on any machine. */
+import type { CaseName } from "./cases.ts";
+import type { CallCounts, Row, SoakRow, UpdateRow } from "./suite.ts";
+
+/** One requirement, as measured. */
+export interface Verdict {
+  readonly what: string;
+  readonly where: string;
+  readonly measured: number;
+  readonly required: string;
+  readonly ok: boolean;
+}
+
+/** The heap may look this much larger at the end of a soak; 18 000 steps that leak 32 bytes each exceed it. */
+const HEAP_SLACK_BYTES = 512 * 1024;
+
+type Value = (row: UpdateRow) => number;
+const overOurs: Value = (row) => row.over_ours;
+const oursOver: Value = (row) => 1 / row.over_ours;
+const count =
+  (name: keyof CallCounts): Value =>
+  (row) =>
+    row.counts[name];
+
+interface Limit {
+  readonly what: string;
+  readonly impl: string;
+  readonly cases: readonly CaseName[];
+  readonly value: Value;
+  readonly least?: number;
+  readonly most?: number;
+}
+
+const every: readonly CaseName[] = ["cnn", "mlp", "many", "big", "mixed"];
+const small: readonly CaseName[] = ["cnn", "mlp", "many"];
+const fullest = "ours clip figures";
+
+const limits: readonly Limit[] = [
+  { what: "TF.js adam / ours", impl: "tfjs", cases: small, value: overOurs, least: 10 },
+  { what: "TF.js adam / ours", impl: "tfjs", cases: ["big"], value: overOurs, least: 8 },
+  { what: "jax-js jit / ours", impl: "jax-js", cases: small, value: overOurs, least: 5 },
+  { what: "jax-js jit / ours", impl: "jax-js", cases: ["big"], value: overOurs, least: 4 },
+  { what: "ours / stream floor", impl: "stream", cases: ["big"], value: oursOver, most: 1.25 },
+  { what: "figures on / off", impl: "ours figures", cases: ["big", "many"], value: overOurs, most: 1.15 },
+  { what: "clip on / off", impl: "ours clip", cases: ["big"], value: overOurs, most: 1.35 },
+  { what: "host ms of a step", impl: "ours", cases: ["mixed"], value: (row) => row.host_ms, most: 0.1 },
+  { what: "plain: dispatches", impl: "ours", cases: every, value: count("dispatches"), most: 1 },
+  { what: "plain: submits", impl: "ours", cases: every, value: count("submits"), most: 1 },
+  { what: "plain: createBuffer", impl: "ours", cases: every, value: count("createBuffer"), most: 0 },
+  { what: "plain: createBindGroup", impl: "ours", cases: every, value: count("createBindGroup"), most: 0 },
+  { what: "plain: writeBuffer", impl: "ours", cases: every, value: count("writeBuffer"), most: 2 },
+  { what: "clip, skip, figures: dispatches", impl: fullest, cases: every, value: count("dispatches"), most: 4 },
+  { what: "clip, skip, figures: submits", impl: fullest, cases: every, value: count("submits"), most: 1 },
+];
+
+/** The verdict on every limit whose rows were measured. */
+export function judge(rows: readonly Row[]): Verdict[] {
+  return [
+    ...limits.flatMap((limit) =>
+      rows
+        .filter((row) => row.suite === "update")
+        .filter((row) => row.impl === limit.impl && limit.cases.includes(row.case))
+        .map((row) => verdict(limit.what, row.case, limit.value(row), limit)),
+    ),
+    ...rows.filter((row) => row.suite === "soak").flatMap(judgeSoak),
+  ];
+}
+
+function judgeSoak({ steps, buffers, heap_bytes }: SoakRow): Verdict[] {
+  const where = `${steps} steps`;
+  return [
+    verdict("soak: GPU buffers more", where, buffers.late - buffers.early, { most: 0 }),
+    verdict("soak: heap bytes more", where, heap_bytes.late - heap_bytes.early, { most: HEAP_SLACK_BYTES }),
+  ];
+}
+
+function verdict(
+  what: string,
+  where: string,
+  measured: number,
+  { least, most }: Pick<Limit, "least" | "most">,
+): Verdict {
+  const required = [least !== undefined && `>= ${least}`, most !== undefined && `<= ${most}`]
+    .filter(Boolean)
+    .join(", ");
+  // Written so that NaN is not ok.
+  const ok = (least === undefined || measured >= least) && (most === undefined || measured <= most);
+  return { what, where, measured, required, ok };
+}

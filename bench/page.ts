@@ -1,0 +1,25 @@
+/** The page of the bench: runs the asked-for suites one after the other. */
+import { pageMain } from "../test/browser/page.ts";
+import { soak } from "./soak.bench.ts";
+import type { BenchMessage, BenchRequest, Suite, SuiteName } from "./suite.ts";
+import { update } from "./update.bench.ts";
+
+const suites: Record<SuiteName, Suite> = { update, soak };
+
+await pageMain<BenchRequest, void>(async ({ parameters: request, send }) => {
+  const tell = (message: BenchMessage) => send(message);
+  const adapter = await navigator.gpu?.requestAdapter();
+  if (!adapter) throw new Error("this browser offers no WebGPU adapter");
+  const { vendor, architecture, description } = adapter.info;
+  await tell({ type: "adapter", adapter: { vendor, architecture, description } });
+  const device = await adapter.requestDevice({ label: "bench" });
+  for (const name of request.suites) {
+    await suites[name]({
+      request,
+      device,
+      row: (row) => tell({ type: "row", row }),
+      progress: (text) => tell({ type: "progress", text }),
+    });
+  }
+  device.destroy();
+});

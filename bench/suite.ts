@@ -1,0 +1,76 @@
+/** What passes between the bench's page, its suites and Node. Plain data and types only: both sides import it. */
+import type { CaseName } from "./cases.ts";
+
+export const suiteNames = ["update", "soak"] as const;
+export type SuiteName = (typeof suiteNames)[number];
+
+/** What the command line asks for. */
+export interface BenchRequest {
+  readonly suites: readonly SuiteName[];
+  readonly cases: readonly CaseName[];
+  /** Names of implementations; empty for all. */
+  readonly impls: readonly string[];
+  readonly rounds: number;
+  /** Steps of the soak suite. */
+  readonly soakSteps: number;
+}
+
+/** WebGPU calls of one step. */
+export interface CallCounts {
+  readonly dispatches: number;
+  readonly passes: number;
+  readonly submits: number;
+  readonly createBuffer: number;
+  readonly createBindGroup: number;
+  readonly writeBuffer: number;
+  readonly mapAsync: number;
+}
+
+export interface UpdateRow {
+  readonly suite: "update";
+  readonly case: CaseName;
+  readonly impl: string;
+  /** A step until the GPU is done: median and best of the rounds. */
+  readonly median_ms: number;
+  readonly min_ms: number;
+  /** The step call alone, without waiting for the GPU. */
+  readonly host_ms: number;
+  /** This implementation's time over that of "ours" measured next to it: median over the rounds. */
+  readonly over_ours: number;
+  readonly counts: CallCounts;
+  /** Largest error of a parameter before timing, in units of what is allowed (adamw-float64.ts). */
+  readonly error: number;
+}
+
+export interface SoakRow {
+  readonly suite: "soak";
+  readonly steps: number;
+  readonly buffers: { readonly early: number; readonly late: number };
+  readonly heap_bytes: { readonly early: number; readonly late: number };
+  readonly figures_delivered: number;
+}
+
+export type Row = UpdateRow | SoakRow;
+
+export interface AdapterNames {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly description: string;
+}
+
+/** What the page tells Node while it runs. */
+export type BenchMessage =
+  | { readonly type: "adapter"; readonly adapter: AdapterNames }
+  | { readonly type: "row"; readonly row: Row }
+  | { readonly type: "progress"; readonly text: string };
+
+/** What a suite gets. */
+export interface SuiteContext {
+  readonly request: BenchRequest;
+  /** For our engine and the floors; the peers bring their own. */
+  readonly device: GPUDevice;
+  row(row: Row): Promise<void>;
+  progress(text: string): Promise<void>;
+}
+
+export type Suite = (context: SuiteContext) => Promise<void>;
