@@ -69,13 +69,19 @@ function linuxRelease(): string {
 
 function installByApt(): void {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  for (const args of [["update"], ["install", "-y", "--no-install-recommends", "chromium"]]) {
+  // Another apt may be at work in a machine that just started, and mirrors fail now and then.
+  const patience = ["-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=3"];
+  const apt = (...args: string[]) => {
     say(`apt-get ${args.join(" ")}`);
     // stdout is the caller's report; a package manager's progress goes to stderr.
-    const { status, error } = spawnSync("apt-get", args, { env, stdio: ["ignore", 2, 2] });
+    const { status, error } = spawnSync("apt-get", [...patience, ...args], { env, stdio: ["ignore", 2, 2] });
     if (error) throw error;
-    if (status !== 0) throw new Error(`apt-get ${args[0]} ended with status ${status}`);
-  }
+    return status;
+  };
+  // One broken source among many fails the update, and need not be the one that has Chromium.
+  if (apt("update") !== 0) say("apt-get update failed; trying with the lists as they are");
+  const status = apt("install", "-y", "--no-install-recommends", "chromium");
+  if (status !== 0) throw new Error(`apt-get install ended with status ${status}`);
 }
 
 async function installByDownload(): Promise<void> {

@@ -100,7 +100,8 @@ const blankPage = (module: string) => `<!doctype html>
 </html>
 `;
 
-export interface RunPageOptions extends ServeOptions, BrowserOptions {
+/** What one page is given, and what listens to it. */
+export interface PageOptions {
   /** The page, from the root of the repository: `bench/page.ts` or `demo/index.html`. A query string is handed on. */
   path: string;
   /** Handed to the page's main function; see pageMain() in page.ts. */
@@ -115,6 +116,8 @@ export interface RunPageOptions extends ServeOptions, BrowserOptions {
   onPage?: (page: Page, browser: Browser) => void | Promise<void>;
 }
 
+export interface RunPageOptions extends ServeOptions, BrowserOptions, PageOptions {}
+
 /**
  * Opens a page in a browser of its own and resolves with the value that its main function returns (see pageMain()).
  * Server, browser and profile are gone when the promise settles.
@@ -127,7 +130,7 @@ export async function runPage<R = unknown>(options: RunPageOptions): Promise<R> 
   try {
     const browser = await launchBrowser(options);
     try {
-      return (await runInBrowser(browser, server, options)) as R;
+      return await runPageIn<R>(browser, server, options);
     } finally {
       await browser.close();
     }
@@ -136,9 +139,19 @@ export async function runPage<R = unknown>(options: RunPageOptions): Promise<R> 
   }
 }
 
-async function runInBrowser(browser: Browser, server: PageServer, options: RunPageOptions): Promise<unknown> {
-  const { path, timeoutMs = 60_000 } = options;
+/** runPage() in a new tab of a browser and on a server that the caller started and closes. */
+export async function runPageIn<R = unknown>(browser: Browser, server: PageServer, options: PageOptions): Promise<R> {
   const page = await browser.newPage();
+  try {
+    return (await drive(page, browser, server, options)) as R;
+  } finally {
+    // A page in an endless loop closes only with its browser, so nobody waits for it here.
+    page.close().catch(() => {});
+  }
+}
+
+async function drive(page: Page, browser: Browser, server: PageServer, options: PageOptions): Promise<unknown> {
+  const { path, timeoutMs = 60_000 } = options;
   const complaints: string[] = [];
   let settle!: { resolve: (value: unknown) => void; reject: (error: Error) => void };
   const outcome = new Promise<unknown>((resolve, reject) => {
@@ -159,11 +172,12 @@ async function runInBrowser(browser: Browser, server: PageServer, options: RunPa
   page.on("error", (error) => fail(`the page crashed: ${error.message}`));
   page.on("response", (response) => {
     // Without its modules the page would only be silent until its time is up.
-    if (!response.ok() && response.request().resourceType() === "script") {
+    if (response.status() >= 400 && response.request().resourceType() === "script") {
       fail(`${response.url()} got status ${response.status()} (${response.statusText()})`);
     }
   });
-  browser.on("disconnected", () => fail("the browser is gone"));
+  const gone = () => fail("the browser is gone");
+  browser.on("disconnected", gone);
 
   const callNode: CallNode = async (kind, text) => {
     if (kind === "parameters") return encode(options.parameters);
@@ -192,7 +206,7 @@ async function runInBrowser(browser: Browser, server: PageServer, options: RunPa
         timeout: timeoutMs,
       })
       .then((response) => {
-        if (response && !response.ok()) fail(`status ${response.status()}: ${response.statusText()}`);
+        if (response && response.status() >= 400) fail(`status ${response.status()}: ${response.statusText()}`);
       }, settle.reject);
     const value = await outcome;
     // Messages of the console may lag behind the result by one turn of the protocol.
@@ -201,6 +215,7 @@ async function runInBrowser(browser: Browser, server: PageServer, options: RunPa
     return value;
   } finally {
     clearTimeout(timer);
+    browser.off("disconnected", gone);
   }
 }
 
