@@ -20,6 +20,7 @@ import type {
   SubjectMaker,
   SubjectOptions,
   SubjectState,
+  SubjectStateDict,
 } from "./subject.ts";
 
 const RULES: Readonly<Record<RuleName, () => Rule>> = { sgd, adam, adamw };
@@ -31,7 +32,7 @@ const groupName = (group: number) => `group ${group}`;
 export function engineMaker(device: GPUDevice): SubjectMaker {
   return {
     async createScaler(options) {
-      return new EngineScaler(createLossScaler(device, options));
+      return new EngineScaler(await createLossScaler(device, options));
     },
     async create(options) {
       const { tensors, groups, lossScale, figures, rule, ...rest } = options;
@@ -78,11 +79,13 @@ class EngineSubject implements Subject {
   readonly #optimizer: Optimizer;
   readonly #wantsFigures: boolean;
   readonly #tensors: number;
+  readonly #groups: number;
   readonly #figures: Figures[] = [];
 
   constructor(optimizer: Optimizer, options: SubjectOptions) {
     this.#optimizer = optimizer;
     this.#tensors = options.tensors.length;
+    this.#groups = options.groups.length;
     this.#wantsFigures = options.figures ?? false;
     if (this.#wantsFigures) optimizer.on("figures", (figures) => this.#figures.push(figures));
   }
@@ -116,8 +119,25 @@ class EngineSubject implements Subject {
     return this.#optimizer.readState(nameOf(tensor));
   }
 
-  async stateDict(): Promise<Map<number, SubjectState>> {
-    throw new Error(`stateDict of ${this.#tensors} tensors`);
+  async stateDict(): Promise<SubjectStateDict> {
+    const saved = await this.#optimizer.stateDict();
+    const tensors = new Map<number, SubjectState>();
+    for (let k = 0; k < this.#tensors; k++) {
+      const state = saved.tensors[nameOf(k)];
+      if (!state) throw new Error(`the state dict has no tensor ${nameOf(k)}`);
+      // PyTorch makes state at the first gradient; here it is there from the start, as zeros, with a count of 0.
+      if (state.step > 0) tensors.set(k, state);
+      else if (Object.values(state.slots).some((slot) => slot.some((x) => x !== 0))) {
+        throw new Error(`${nameOf(k)} has state without ever having had a gradient`);
+      }
+    }
+    const groups = Array.from({ length: this.#groups }, (_, g) => {
+      const group = saved.groups.find(({ name }) => name === groupName(g));
+      if (!group) throw new Error(`the state dict has no group ${groupName(g)}`);
+      const { hyper, ...options } = group;
+      return { ...options, ...hyper };
+    });
+    return { tensors, groups };
   }
 
   readLossScale() {

@@ -59,6 +59,13 @@ export interface SubjectState {
   readonly slots: Readonly<Record<string, Float32Array>>;
 }
 
+export interface SubjectStateDict {
+  /** By index; a tensor that never had a gradient has no entry. */
+  readonly tensors: ReadonlyMap<number, SubjectState>;
+  /** Options of each group, defaults included; undefined where they are not part of the state dict. */
+  readonly groups: readonly Readonly<Record<string, unknown>>[] | undefined;
+}
+
 export interface Subject {
   writeGrad(tensor: number, values: Float32Array): void;
   /** The tensor has no gradient in the next step. */
@@ -68,8 +75,7 @@ export interface Subject {
   step(): Promise<SubjectFigures | undefined>;
   readParam(tensor: number): Promise<Float32Array>;
   readState(tensor: number): Promise<SubjectState>;
-  /** What the state dict holds of each tensor, by index; a tensor that never had a gradient has no entry. */
-  stateDict(): Promise<ReadonlyMap<number, SubjectState>>;
+  stateDict(): Promise<SubjectStateDict>;
   readLossScale(): Promise<ScaleState>;
   destroy(): void;
 }

@@ -94,13 +94,13 @@ class TwinSubject implements Subject {
     };
   }
 
-  async stateDict(): Promise<Map<number, SubjectState>> {
-    const entries = new Map<number, SubjectState>();
+  async stateDict() {
+    const tensors = new Map<number, SubjectState>();
     for (const k of this.#grads.keys()) {
       const state = await this.readState(k);
-      if (state.step > 0) entries.set(k, state);
+      if (state.step > 0) tensors.set(k, state);
     }
-    return entries;
+    return { tensors, groups: undefined };
   }
 
   async readLossScale() {

@@ -29,7 +29,8 @@ export async function runStateDict(one: StateDictCase, maker: SubjectMaker, comp
       });
       await subject.step();
     }
-    const entries = await subject.stateDict();
+    const { tensors: entries, groups } = await subject.stateDict();
+    if (groups) compareGroups(one, groups, comparison);
     comparison.equal("parameters with state", [...entries.keys()].sort().join(), Object.keys(stateDict.state).join());
     for (const [key, expected] of Object.entries(stateDict.state)) {
       const { step, ...slots } = expected;
@@ -48,6 +49,22 @@ export async function runStateDict(one: StateDictCase, maker: SubjectMaker, comp
   } finally {
     subject.destroy();
   }
+}
+
+/** Switches between implementations of the same numbers. */
+const IMPLEMENTATION = ["foreach", "fused", "capturable", "differentiable"];
+
+function compareGroups(
+  { optimizer, stateDict }: StateDictCase,
+  groups: readonly Readonly<Record<string, unknown>>[],
+  comparison: Comparison,
+): void {
+  stateDict.param_groups.forEach((group, g) => {
+    const options = Object.entries(group.options).filter(([name]) => !IMPLEMENTATION.includes(name));
+    for (const [name, expected] of Object.entries(groupOptions(optimizer, Object.fromEntries(options)))) {
+      comparison.equal(`param_groups[${g}].${name}`, JSON.stringify(groups[g]?.[name]), JSON.stringify(expected));
+    }
+  });
 }
 
 function truth(data: readonly number[]) {
