@@ -29,9 +29,9 @@ function compareColumn(comparison: Comparison, where: string, actual: number[] |
     comparison.fail(`${where} must have ${expected.length} entries, got ${actual?.length}`);
     return;
   }
-  // PyTorch multiplies its way from step to step where a closed form does not: both in float64, but not the same bits.
-  // A thousandth of the tolerance for numbers, relative to the largest value since schedules run down to zero.
-  const scale = 1e-3 * Math.max(...expected.map(Math.abs));
+  // Both sides are float64, but PyTorch multiplies its way from step to step where a closed form does not: 1e-11 of the
+  // largest value, since schedules run down to zero.
+  const scale = 1e-5 * Math.max(...expected.map(Math.abs));
   expected.forEach((value, i) => {
     comparison.number(`${where}[${i}]`, actual[i], value, scale);
   });
