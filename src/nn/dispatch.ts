@@ -1,14 +1,8 @@
 /** One dispatch of a static plan: all that a step needs is made beforehand, so that recording it allocates nothing. */
+import type { BufferSlice } from "../engine/options.ts";
 import { type Compiled, compileKernel } from "../host/pipelines.ts";
 import type { BindingKind, Kernel } from "../kernels/kernels.ts";
 import type { WgslFile } from "../kernels/wgsl.ts";
-
-/** A range of a buffer, as a binding wants it: `offset` is a multiple of 256. */
-export interface BufferRange {
-  readonly buffer: GPUBuffer;
-  readonly offset?: number;
-  readonly size?: number;
-}
 
 /** A compiled kernel with its buffers and its grid. */
 export interface Dispatch {
@@ -64,7 +58,7 @@ export class Operation<Name extends string> {
   }
 
   /** The operation on these buffers. */
-  on(buffers: Readonly<Record<Name, BufferRange>>): Dispatch {
+  on(buffers: Readonly<Record<Name, BufferSlice>>): Dispatch {
     const entries = this.#bindings.map((name, binding) => {
       const { buffer, offset, size } = buffers[name as Name];
       // An explicit `size: undefined` is refused by some browsers.

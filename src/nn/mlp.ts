@@ -2,9 +2,11 @@
  * A multi-layer perceptron that classifies: dense layers with ReLU between them, softmax and cross-entropy at the end. All its
  * dispatches are made once for a fixed capacity of a batch; a step only records them.
  */
+
+import type { BufferSlice } from "../engine/options.ts";
 import { createActivation, rowsOf } from "./activation.ts";
 import { BATCH_BYTES, batchRecord, OUTCOME_BYTES, RECORD_BYTES } from "./batch.ts";
-import type { BufferRange, Dispatch } from "./dispatch.ts";
+import type { Dispatch } from "./dispatch.ts";
 import { linearForward, linearInputGradient, linearWeightGradient } from "./linear.ts";
 import { softmaxCrossEntropy } from "./softmax-cross-entropy.ts";
 
@@ -17,7 +19,7 @@ export interface MlpOptions {
   /** Number of batch records. */
   readonly slots: number;
   /** Where a parameter and its gradient lie: `fc1.weight`, `[out, in]`, and `fc1.bias`, `[out]`, and so on. */
-  readonly tensor: (name: string) => { readonly param: BufferRange; readonly grad: BufferRange };
+  readonly tensor: (name: string) => { readonly param: BufferSlice; readonly grad: BufferSlice };
 }
 
 /** Buffers and dispatches. What a step does: gather a batch into `input` and `labels`, then `forward`, `loss`, `backward`. */

@@ -1,0 +1,52 @@
+/** The table of the tensors' figures, as rows of text: the terminal, the live page and the report show the same one. */
+import type { Figures } from "../../src/index.ts";
+import type { History } from "./history.ts";
+
+export const TENSOR_HEADINGS = [
+  "tensor",
+  "|parameter|",
+  "|gradient|",
+  "max gradient",
+  "|update|",
+  "update ratio",
+  "median ratio",
+] as const;
+export const GROUP_HEADINGS = ["group", "lr", "weight decay", "decay a step", "dose so far", "memory"] as const;
+
+/** A row for each tensor: its name, its norms, |update| / |parameter| now and as median over the run. */
+export function tensorRows(f: Figures, { figures }: History): string[][] {
+  return Object.entries(f.tensors).map(([name, { paramNorm, gradNorm, maxGrad, updateNorm, updateRatio }]) => [
+    name,
+    ...[paramNorm, gradNorm, maxGrad, updateNorm, updateRatio, median(figures.tensors[name]!.updateRatio)].map(figure),
+  ]);
+}
+
+/**
+ * A row for each group: how strongly it is decayed. Dose: the part of the weights that decay alone has taken since the start.
+ * Memory: after so many steps at this lr a weight has forgotten where it began.
+ */
+export function groupRows(f: Figures): string[][] {
+  // The group "default" may be left without tensors.
+  const groups = Object.entries(f.groups).filter(([, { paramNorm }]) => paramNorm > 0);
+  return groups.map(([name, { lr, weightDecay, decayFraction, decayDose, decayMemory }]) => [
+    name,
+    figure(lr),
+    figure(weightDecay),
+    decayFraction === null ? "with the gradient" : figure(decayFraction),
+    decayDose === null ? "-" : `${figure(100 * -Math.expm1(-decayDose))} %`,
+    decayMemory !== null && Number.isFinite(decayMemory) ? `${COMPACT.format(decayMemory)} steps` : "-",
+  ]);
+}
+
+const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
+
+/** Three digits. */
+function figure(value: number): string {
+  if (value === 0 || !Number.isFinite(value)) return String(value);
+  const magnitude = Math.abs(value);
+  return magnitude >= 1e-3 && magnitude < 1e6 ? String(Number(value.toPrecision(3))) : value.toExponential(2);
+}

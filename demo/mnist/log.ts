@@ -1,0 +1,22 @@
+/** What a training run leaves behind: the content of `out/mlp.json` and of the report. */
+import type { Figures } from "../../src/index.ts";
+import type { History } from "./history.ts";
+
+export interface TrainingLog {
+  name: string;
+  /** What was trained, with what, in words: one line each, as heading and value. */
+  setup: Record<string, string>;
+  result: {
+    /** On the 10 000 test images. */
+    testAccuracy: number;
+    testLoss: number;
+    /** Steps of training only: no loading, no compilation, no evaluation. */
+    trainingSeconds: number;
+    imagesPerSecond: number;
+    /** First 16 hex digits of the SHA-256 of all weights: equal on every run on the same adapter. */
+    weightsHash: string;
+  };
+  /** Figures of the last monitored step. */
+  last: Figures;
+  history: History;
+}
