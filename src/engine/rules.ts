@@ -5,7 +5,7 @@
 import adamWgsl from "../../shaders/rules/adam.wgsl?raw";
 import sgdWgsl from "../../shaders/rules/sgd.wgsl?raw";
 import { OptionError } from "../errors.ts";
-import { defineRule, type HyperOptions, type Rule, type RuleDefinition } from "./rule.ts";
+import { defineRule, type Rule, type RuleDefinition } from "./rule.ts";
 
 /** Options of {@link sgd}. */
 export type SgdOptions = {
@@ -63,32 +63,35 @@ export type AdamOptions = {
 // The smallest normal float32. With eps = 0 a weight that never had a gradient would become 0 / 0; so it stays.
 const SMALLEST = 2 ** -126;
 
-const ADAM = {
-  wgsl: adamWgsl,
-  path: "rules/adam.wgsl",
-  defaults: { betas: [0.9, 0.999], eps: 1e-8, amsgrad: false, maximize: false } as AdamOptions,
-  slots: ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"],
-  usesSlot: (slot: string, o: AdamOptions) => slot !== "max_exp_avg_sq" || o.amsgrad,
-  hyper: ({ betas: [beta1, beta2], eps, amsgrad }: AdamOptions) => ({
-    beta1,
-    one_minus_beta1: 1 - beta1,
-    beta2,
-    one_minus_beta2: 1 - beta2,
-    eps: Math.max(eps, SMALLEST),
-    amsgrad: Number(amsgrad),
-  }),
-  stepRow: ({ betas: [beta1, beta2] }: AdamOptions, t: number) => ({
-    m_correction: 1 / oneMinusPower(beta1, t),
-    v_correction: 1 / Math.sqrt(oneMinusPower(beta2, t)),
-  }),
-  lastStepRow: ({ betas }: AdamOptions) => Math.max(...betas.map(correctionEnds)),
-  overrides: (groups: readonly AdamOptions[]) => ({ AMSGRAD: Number(groups.some((o) => o.amsgrad)) }),
-  check: (where: string, { betas }: AdamOptions) => {
-    betas.forEach((beta, i) => {
-      if (beta >= 1) throw new OptionError(where, `betas[${i}]`, "must be in [0, 1)", beta);
-    });
-  },
-} as const satisfies Omit<RuleDefinition<AdamOptions & HyperOptions>, "name">;
+// A function, so that bundlers can drop it whole: they must keep a spread object, whose getters might do something.
+const adamLike = (own: Pick<RuleDefinition, "name" | "decayMode" | "weightDecay">) =>
+  defineRule<AdamOptions>({
+    ...own,
+    wgsl: adamWgsl,
+    path: "rules/adam.wgsl",
+    defaults: { betas: [0.9, 0.999], eps: 1e-8, amsgrad: false, maximize: false },
+    slots: ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"],
+    usesSlot: (slot, o) => slot !== "max_exp_avg_sq" || o.amsgrad,
+    hyper: ({ betas: [beta1, beta2], eps, amsgrad }) => ({
+      beta1,
+      one_minus_beta1: 1 - beta1,
+      beta2,
+      one_minus_beta2: 1 - beta2,
+      eps: Math.max(eps, SMALLEST),
+      amsgrad: Number(amsgrad),
+    }),
+    stepRow: ({ betas: [beta1, beta2] }, t) => ({
+      m_correction: 1 / oneMinusPower(beta1, t),
+      v_correction: 1 / Math.sqrt(oneMinusPower(beta2, t)),
+    }),
+    lastStepRow: ({ betas }) => Math.max(...betas.map(correctionEnds)),
+    overrides: (groups) => ({ AMSGRAD: Number(groups.some((o) => o.amsgrad)) }),
+    check: (where, { betas }) => {
+      betas.forEach((beta, i) => {
+        if (beta >= 1) throw new OptionError(where, `betas[${i}]`, "must be in [0, 1)", beta);
+      });
+    },
+  });
 
 /**
  * Adam, as `torch.optim.Adam`: m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2,
@@ -98,8 +101,7 @@ const ADAM = {
  *
  * @throws {OptionError}
  */
-export const adam: (options?: Partial<AdamOptions>) => Rule = /* @__PURE__ */ defineRule<AdamOptions>({
-  ...ADAM,
+export const adam: (options?: Partial<AdamOptions>) => Rule = /* @__PURE__ */ adamLike({
   name: "adam",
   decayMode: "coupled",
 });
@@ -110,8 +112,7 @@ export const adam: (options?: Partial<AdamOptions>) => Rule = /* @__PURE__ */ de
  *
  * @throws {OptionError}
  */
-export const adamw: (options?: Partial<AdamOptions>) => Rule = /* @__PURE__ */ defineRule<AdamOptions>({
-  ...ADAM,
+export const adamw: (options?: Partial<AdamOptions>) => Rule = /* @__PURE__ */ adamLike({
   name: "adamw",
   weightDecay: 0.01,
 });
