@@ -24,7 +24,7 @@ struct Window {
 // What has been decided for one tensor on the device.
 struct TensorControl {
   skipped: u32,         // steps that were skipped while this tensor had a gradient
-  factor: f32,          // what a raw gradient is multiplied by: loss scale and clipping; 1 where nothing was measured
+  factor: f32,          // what a raw gradient is multiplied by: loss scale and clipping; unscale alone where nothing is measured
   grad_norm: f32,       // norm of the finite raw gradients of this step, in the type that clipping uses
   max_grad: f32,        // largest finite |raw gradient|
   non_finite: u32,      // number of non-finite gradients; bit 31: a NaN is among them

@@ -74,6 +74,7 @@ export async function createOptimizer(
       monitors: settled.every > 0,
       clipsValue: overrides.shell.CLIP_VALUE === 1,
       accumulates: settled.microBatches > 1,
+      unscale: settled.unscale,
       scaler: scale,
     });
     const host = step;

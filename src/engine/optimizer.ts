@@ -529,6 +529,7 @@ export class Optimizer {
       groups,
       overrides,
       control: step.control,
+      unscale: settled.unscale,
       scale: dynamic ? scale : undefined,
     };
   }

@@ -58,6 +58,8 @@ export interface StateTarget {
   readonly groups: readonly Group[];
   readonly overrides: Overrides;
   readonly control: GPUBuffer;
+  /** 1 / (static loss scale * micro-batches). */
+  readonly unscale: number;
   /** Buffer of the dynamic loss scale. */
   readonly scale: GPUBuffer | undefined;
 }
@@ -255,7 +257,7 @@ export function applyState(target: StateTarget, state: StateDict): void {
     clip: 1,
   });
   target.tensors.forEach((_, k) => {
-    control.write(TENSOR_CONTROL, CONTROL.length + k * TENSOR_CONTROL.length, { factor: 1 });
+    control.write(TENSOR_CONTROL, CONTROL.length + k * TENSOR_CONTROL.length, { factor: target.unscale });
   });
   queue.writeBuffer(target.control, 0, control.u32);
   if (target.scale && state.lossScale) writeScale(target.device, target.scale, state.lossScale);

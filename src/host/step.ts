@@ -32,6 +32,8 @@ export interface StepOptions {
   readonly monitors: boolean;
   readonly clipsValue: boolean;
   readonly accumulates: boolean;
+  /** What raw gradients are multiplied by where nothing is measured, and so `control` decides nothing. */
+  readonly unscale: number;
   readonly scaler: GPUBuffer;
 }
 
@@ -178,7 +180,7 @@ export class StepEncoder {
     const control = new Words(CONTROL.length + TENSOR_CONTROL.length * tensors.length);
     control.write(CONTROL, 0, { loss_scale: 1, clip: 1 });
     tensors.forEach((_, k) => {
-      control.write(TENSOR_CONTROL, CONTROL.length + k * TENSOR_CONTROL.length, { factor: 1 });
+      control.write(TENSOR_CONTROL, CONTROL.length + k * TENSOR_CONTROL.length, { factor: this.#options.unscale });
     });
     this.control = this.#buffer("control", control.u32.byteLength, STORAGE | COPY_SRC | COPY_DST);
     this.#device.queue.writeBuffer(this.control, 0, control.u32);
