@@ -1,0 +1,249 @@
+/** The structures, bindings and constants of the shaders, as a WGSL parser sees them, against their twins in TypeScript. */
+import { describe, expect, test } from "vitest";
+import { type StructInfo, WgslReflect } from "wgsl_reflect/wgsl_reflect.module.js";
+import type { HyperOptions, RuleDefinition } from "../../src/engine/rule.ts";
+import { WORKGROUP_SIZE } from "../../src/host/step.ts";
+import { adam, adamw, sgd } from "../../src/index.ts";
+import * as kernelTable from "../../src/kernels/kernels.ts";
+import {
+  CONTROL,
+  FIGURES,
+  GROUP_RECORD,
+  HEADER,
+  type Layout,
+  LOSS_SCALE,
+  MODIFIER,
+  TENSOR_CONTROL,
+  TENSOR_FIGURES,
+  WINDOW,
+  Words,
+} from "../../src/kernels/layouts.ts";
+import { linkWgsl, type WgslFile } from "../../src/kernels/wgsl.ts";
+import { BATCH_BYTES, OUTCOME_BYTES, RECORD_BYTES } from "../../src/nn/batch.ts";
+import { stripWgsl } from "../../vite-wgsl.ts";
+
+const { F32, F32X4 } = kernelTable;
+const KERNELS = Object.values(kernelTable).filter((value) => "entryPoint" in value);
+const STORAGES = [F32, F32X4];
+
+/** Every option of a rule that changes how its numbers are computed. */
+const RULES: readonly { rule: RuleDefinition; options: readonly HyperOptions[] }[] = [
+  {
+    rule: sgd().definition,
+    options: [sgd(), sgd({ momentum: 0.9, dampening: 0.5 }), sgd({ momentum: 0.9, nesterov: true })].map(
+      (r) => r.options,
+    ),
+  },
+  { rule: adam().definition, options: [adam().options, adam({ amsgrad: true, maximize: true }).options] },
+  { rule: adamw().definition, options: [adamw().options, adamw({ betas: [0, 0] }).options] },
+];
+
+const SHADERS: Readonly<Record<string, string>> = import.meta.glob("../../shaders/**/*.wgsl", {
+  query: "?raw",
+  import: "default",
+  eager: true,
+});
+
+/**
+ * Declarations of WGSL. Bodies of functions are left out: wgsl_reflect 1.6.0 takes the `<` of some loops for the begin of a
+ * template list, and no body declares a structure or a binding.
+ */
+function reflect(text: string): WgslReflect {
+  const code = stripWgsl(text);
+  let declarations = "";
+  for (let at = 0; at < code.length; ) {
+    const begin = code.slice(at).search(/\bfn \w+\(/);
+    const body = begin < 0 ? -1 : code.indexOf("{", at + begin);
+    if (body < 0) return new WgslReflect(declarations + code.slice(at));
+    let end = body + 1;
+    for (let depth = 1; depth > 0; end++) depth += code[end] === "{" ? 1 : code[end] === "}" ? -1 : 0;
+    declarations += `${code.slice(at, body)}{}\n`;
+    at = end;
+  }
+  return new WgslReflect(declarations);
+}
+
+const ruleFile = (rule: RuleDefinition): WgslFile => ({
+  path: rule.path ?? `rules/${rule.name}.wgsl`,
+  text: rule.wgsl,
+});
+
+function linked(kernel: kernelTable.Kernel, storage = F32X4, rule = adam().definition): WgslReflect {
+  return reflect(linkWgsl(kernel.file, { storage: storage.file, rule: ruleFile(rule) }).text);
+}
+
+/** `name type@offset` of each field. */
+const fieldsOf = (struct: StructInfo | undefined): string[] =>
+  (struct?.members ?? []).map((m) => `${m.name} ${m.type.getTypeName()}@${m.offset}`);
+const twinOf = (layout: Layout): string[] => layout.map(([name, type], i) => `${name} ${type}@${i * 4}`);
+const upperSnake = (name: string): string => name.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase();
+
+// The twins, and the field after them: an array of rows, or the rule's own structure.
+const STRUCTS: Readonly<Record<string, { layout: Layout; rest?: string }>> = {
+  Header: { layout: HEADER },
+  Window: { layout: WINDOW },
+  TensorControl: { layout: TENSOR_CONTROL },
+  Control: { layout: CONTROL, rest: "tensors array<TensorControl, 0>" },
+  GroupRecord: { layout: GROUP_RECORD, rest: "hyper Hyper" },
+  LossScale: { layout: LOSS_SCALE },
+  Figures: { layout: FIGURES, rest: "tensors array<TensorFigures, 0>" },
+  TensorFigures: { layout: TENSOR_FIGURES },
+};
+// By the rule's table; see below.
+const OF_RULES = ["Hyper", "StepRow"];
+// Never leave the GPU.
+const INTERNAL = ["Norm", "Partial", "Sum"];
+const OF_THE_TRAINING_KIT: Readonly<Record<string, number>> = {
+  Batch: BATCH_BYTES,
+  RowOutcome: OUTCOME_BYTES,
+  BatchRecord: RECORD_BYTES,
+};
+
+describe("structures", () => {
+  test("every structure of the shaders is known here", () => {
+    const declared = Object.values(SHADERS).flatMap((text) =>
+      [...stripWgsl(text).matchAll(/struct (\w+)/g)].map((match) => match[1]!),
+    );
+    const known = [...Object.keys(STRUCTS), ...OF_RULES, ...INTERNAL, ...Object.keys(OF_THE_TRAINING_KIT)];
+    expect([...new Set(declared)].sort()).toEqual(known.sort());
+  });
+
+  const seen = new Map<string, Set<string>>();
+  for (const kernel of KERNELS)
+    for (const { name, members, size } of linked(kernel).structs)
+      if (name in STRUCTS) {
+        const variants = seen.get(name) ?? new Set();
+        seen.set(name, variants.add(JSON.stringify({ size, fields: fieldsOf({ members } as StructInfo) })));
+      }
+
+  test.each(Object.entries(STRUCTS))("%s", (name, { layout, rest }) => {
+    const variants = [...(seen.get(name) ?? [])].map((text) => JSON.parse(text) as { size: number; fields: string[] });
+    expect(variants).toHaveLength(1);
+    const expected = rest === undefined ? twinOf(layout) : [...twinOf(layout), `${rest}@${layout.length * 4}`];
+    expect(variants[0]!.fields).toEqual(expected);
+    if (rest === undefined) expect(variants[0]!.size).toBe(layout.length * 4);
+  });
+
+  test.each([
+    ["Control", "TensorControl", TENSOR_CONTROL],
+    ["Figures", "TensorFigures", TENSOR_FIGURES],
+  ] as const)("rows of %s are %s without padding", (struct, row, layout) => {
+    const kernel = kernelTable.SUMMARIZE;
+    const reflection = linked(kernel);
+    const array = reflection.structs.find((s) => s.name === struct)?.members.at(-1)?.type;
+    expect(array).toMatchObject({ name: "array", stride: layout.length * 4, format: { name: row } });
+  });
+
+  test.each(Object.entries(OF_THE_TRAINING_KIT))("%s has %i bytes", (name, bytes) => {
+    const text = Object.values(SHADERS).find((source) => source.includes(`struct ${name} {`))!;
+    const struct = new RegExp(`struct ${name} \\{[^}]*\\}`).exec(text)![0];
+    expect(reflect(struct).structs[0]).toMatchObject({ name, size: bytes });
+  });
+
+  test("Words writes and reads a structure at the offsets that the shader has", () => {
+    const words = new Words(20);
+    words.write(TENSOR_CONTROL, 3, { skipped: 0xfffffffe, factor: 0.1, bad_steps: 7 });
+    const bytes = new DataView(words.u32.buffer);
+    const { members } = linked(kernelTable.CONTROL_STAGE).structs.find((s) => s.name === "TensorControl")!;
+    const offset = (name: string) => 12 + members.find((m) => m.name === name)!.offset;
+    expect(bytes.getUint32(offset("skipped"), true)).toBe(0xfffffffe);
+    expect(bytes.getFloat32(offset("factor"), true)).toBe(Math.fround(0.1));
+    expect(bytes.getUint32(offset("bad_steps"), true)).toBe(7);
+    expect(words.read(TENSOR_CONTROL, 3)).toEqual({
+      skipped: 0xfffffffe,
+      factor: Math.fround(0.1),
+      grad_norm: 0,
+      max_grad: 0,
+      non_finite: 0,
+      bad_steps: 7,
+    });
+  });
+});
+
+describe.each(RULES)("rule $rule.name", ({ rule, options }) => {
+  const reflection = linked(kernelTable.UPDATE, F32X4, rule);
+  const struct = (name: string) => fieldsOf(reflection.structs.find((s) => s.name === name));
+  const floats = (names: readonly string[]) => names.map((name, i) => `${name} f32@${i * 4}`);
+
+  test("Hyper has the fields of the table, whatever the options", () => {
+    for (const o of options) expect(struct("Hyper")).toEqual(floats(Object.keys(rule.hyper(o))));
+  });
+
+  test("StepRow has the fields of the table, whatever the options and the count", () => {
+    for (const o of options)
+      for (const t of [1, 2, 1000]) expect(struct("StepRow")).toEqual(floats(Object.keys(rule.stepRow!(o, t))));
+  });
+
+  test("a group record is its fields and the rule's, without padding", () => {
+    const record = reflection.structs.find((s) => s.name === "GroupRecord")!;
+    expect(record.size).toBe((GROUP_RECORD.length + Object.keys(rule.hyper(options[0]!)).length) * 4);
+  });
+
+  test("slot constants are the places in the table", () => {
+    const constants = slotConstants(rule.wgsl);
+    expect(constants).toEqual(Object.fromEntries(rule.slots.map((slot, i) => [slot.toUpperCase(), i])));
+  });
+
+  test("the table gives a value for each of its overrides", () => {
+    const declared = reflect(stubRule(rule.wgsl)).overrides.map((o) => o.name);
+    expect(Object.keys(rule.overrides!(options)).sort()).toEqual(declared.sort());
+  });
+});
+
+/** Unsigned constants that a text declares. */
+function slotConstants(text: string): Record<string, number> {
+  const constants = stripWgsl(text).matchAll(/^const (\w+)\s*=\s*(\d+)u;$/gm);
+  return Object.fromEntries([...constants].map((match) => [match[1]!, Number(match[2])]));
+}
+
+/** A rule's file alone: `Lane` comes from the storage format. */
+function stubRule(wgsl: string): string {
+  return `${F32.file.text}\n${wgsl}`;
+}
+
+describe.each(KERNELS)("kernel $name", (kernel) => {
+  const kinds = { uniform: "uniform", read: "storage read", write: "storage read_write" } as const;
+
+  test.each(STORAGES)("bindings, with $file.path", (storage) => {
+    for (const { rule } of RULES) {
+      const { uniforms, storage: buffers, textures, samplers } = linked(kernel, storage, rule);
+      expect([...textures, ...samplers]).toEqual([]);
+      const declared = [
+        ...uniforms.map((u) => ({ at: u.binding, group: u.group, text: `${u.name}: uniform` })),
+        ...buffers.map((s) => ({ at: s.binding, group: s.group, text: `${s.name}: storage ${s.access}` })),
+      ].sort((a, b) => a.at - b.at);
+      expect(declared.map((d) => [d.group, d.at])).toEqual(kernel.bindings.map((_, i) => [0, i]));
+      expect(declared.map((d) => d.text)).toEqual(
+        kernel.bindings.map(([name, kind]) => `${name}: ${kinds[kind === "header" ? "uniform" : kind]}`),
+      );
+    }
+  });
+
+  test("at most 8 storage buffers: what every device allows", () => {
+    expect(kernel.bindings.filter(([, kind]) => kind === "read" || kind === "write").length).toBeLessThanOrEqual(8);
+  });
+
+  test("one entry point, of the name in the table", () => {
+    expect(linked(kernel).entry.compute.map((e) => e.name)).toEqual([kernel.entryPoint]);
+  });
+
+  test("WORKGROUP_SIZE is by default what the host gives", () => {
+    const declared = /override WORKGROUP_SIZE: u32 = (\d+);/.exec(kernel.file.text)?.[1];
+    // One invocation does all of update-loss-scale.
+    if (kernel === kernelTable.UPDATE_LOSS_SCALE) expect(declared).toBeUndefined();
+    else expect(Number(declared)).toBe(WORKGROUP_SIZE);
+  });
+});
+
+test("bits of the modifiers", () => {
+  const constants = slotConstants(SHADERS["../../shaders/lib/group-record.wgsl"]!);
+  expect(constants).toEqual(Object.fromEntries(Object.entries(MODIFIER).map(([name, bit]) => [upperSnake(name), bit])));
+});
+
+test("lanes of the storage formats", () => {
+  const packed = (text: string) => /alias Packed = (\w+);/.exec(text)?.[1];
+  expect(STORAGES.map(({ file, lanes }) => [packed(file.text), lanes])).toEqual([
+    ["f32", 1],
+    ["vec4f", 4],
+  ]);
+});
