@@ -148,7 +148,8 @@ export class GroupRecords {
         // Without l1 the plain formula is the more exact one.
         (group.decayMode === "proximal" && l1 > 0 ? MODIFIER.l1Proximal : 0),
       first_step_row: (table.base - 1) >>> 0,
-      last_step_row: table.last,
+      // Infinity as an integer would be 0.
+      last_step_row: Math.min(table.last, 2 ** 32 - 1),
     });
     this.#words.f32.set(Object.values(this.#rule.definition.hyper(group.hyper)), at + GROUP_RECORD.length);
     const dose = factors.fraction === null ? null : (doseBefore ?? 0) + factors.fraction;
