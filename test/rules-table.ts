@@ -1,0 +1,130 @@
+/**
+ * The one table of rules that tests go through: every rule with the options that select kernel code, its float64 twin, and how
+ * to draw options for random problems. A new rule adds a row, and every property is tested for it.
+ */
+
+import { adam, adamw, defineRule, type Rule, sgd } from "../src/index.ts";
+import { adam as adamTwin, adamw as adamwTwin } from "./reference/adam.ts";
+import { slot, type TwinRule } from "./reference/rule.ts";
+import { sgd as sgdTwin } from "./reference/sgd.ts";
+import type { TwinGroup } from "./reference/twin.ts";
+import signMomentumWgsl from "./sign-momentum.wgsl?raw";
+
+/** Uniform in [0, 1). */
+export type Random = () => number;
+
+/** Options of a rule, by names that engine and twin share. */
+export type RowOptions = Pick<
+  TwinGroup,
+  "momentum" | "dampening" | "nesterov" | "betas" | "eps" | "amsgrad" | "maximize"
+> & { readonly beta?: number };
+
+export interface RuleRow {
+  readonly name: string;
+  readonly rule: Rule;
+  readonly twin: TwinRule;
+  /** What `rule` was made with, for the twin. */
+  readonly options: RowOptions;
+  /** Options of a group, within the kernel code that `options` ask for. */
+  readonly draw: (random: Random) => RowOptions;
+  /** A change of options that may come at any time. */
+  readonly change: RowOptions;
+}
+
+/** Momentum that is the mean of the gradients at first: see `sign-momentum.wgsl`. */
+export const signMomentum = defineRule<{ beta: number; maximize: boolean }>({
+  name: "sign-momentum",
+  wgsl: signMomentumWgsl,
+  defaults: { beta: 0.9, maximize: false },
+  slots: ["momentum"],
+  hyper: () => ({ unused: 0 }),
+  stepRow: ({ beta }, t) => ({ keep: (beta * t) / (t + 1), take: 1 - (beta * t) / (t + 1) }),
+  lastStepRow: () => Number.POSITIVE_INFINITY,
+});
+
+const signMomentumTwin: TwinRule = {
+  name: "sign-momentum",
+  decayMode: "decoupled",
+  weightDecay: 0,
+  update(g, state, options, lr) {
+    const { beta = 0.9 } = options as RowOptions;
+    const keep = (beta * state.step) / (state.step + 1);
+    const m = slot(state, "momentum", () => new Float64Array(g.length));
+    return g.map((gi, i) => {
+      m[i] = keep * m[i]! + (1 - keep) * gi;
+      return lr * Math.sign(m[i]!);
+    });
+  },
+};
+
+const between = (random: Random, from: number, to: number) => from + (to - from) * random();
+const betas = (random: Random): [number, number] => [between(random, 0, 0.99), between(random, 0.5, 0.9995)];
+const eps = (random: Random) => 10 ** between(random, -9, -3);
+const coin = (random: Random) => random() < 0.5;
+
+export const RULES: readonly RuleRow[] = [
+  {
+    name: "sgd",
+    rule: sgd(),
+    twin: sgdTwin,
+    options: {},
+    draw: (random) => ({ maximize: coin(random) }),
+    change: { maximize: true },
+  },
+  {
+    name: "sgd, momentum and dampening",
+    rule: sgd({ momentum: 0.9, dampening: 0.3 }),
+    twin: sgdTwin,
+    options: { momentum: 0.9, dampening: 0.3 },
+    draw: (random) => ({ momentum: between(random, 0.1, 0.99), dampening: random(), maximize: coin(random) }),
+    change: { momentum: 0.7, dampening: 0.1 },
+  },
+  {
+    name: "sgd, Nesterov momentum, maximizing",
+    rule: sgd({ momentum: 0.9, nesterov: true, maximize: true }),
+    twin: sgdTwin,
+    options: { momentum: 0.9, nesterov: true, maximize: true },
+    draw: (random) => ({ momentum: between(random, 0.1, 0.99), nesterov: coin(random), maximize: coin(random) }),
+    change: { momentum: 0.7, nesterov: false },
+  },
+  {
+    name: "adam",
+    rule: adam(),
+    twin: adamTwin,
+    options: {},
+    draw: (random) => ({ betas: betas(random), eps: eps(random), maximize: coin(random) }),
+    change: { betas: [0.8, 0.99], eps: 1e-6 },
+  },
+  {
+    name: "adam, AMSGrad",
+    rule: adam({ amsgrad: true }),
+    twin: adamTwin,
+    options: { amsgrad: true },
+    draw: (random) => ({ betas: betas(random), eps: eps(random), amsgrad: coin(random) }),
+    change: { betas: [0.8, 0.99], eps: 1e-6 },
+  },
+  {
+    name: "adamw",
+    rule: adamw({ betas: [0.9, 0.95] }),
+    twin: adamwTwin,
+    options: { betas: [0.9, 0.95] },
+    draw: (random) => ({ betas: betas(random), eps: eps(random) }),
+    change: { betas: [0.8, 0.99], eps: 1e-6 },
+  },
+  {
+    name: "adamw, AMSGrad, maximizing",
+    rule: adamw({ amsgrad: true, maximize: true }),
+    twin: adamwTwin,
+    options: { amsgrad: true, maximize: true },
+    draw: (random) => ({ betas: betas(random), eps: eps(random), amsgrad: coin(random), maximize: coin(random) }),
+    change: { betas: [0.8, 0.99], eps: 1e-6 },
+  },
+  {
+    name: "a rule of the user's own",
+    rule: signMomentum({ beta: 0.95 }),
+    twin: signMomentumTwin,
+    options: { beta: 0.95 },
+    draw: (random) => ({ beta: random(), maximize: coin(random) }),
+    change: { beta: 0.5 },
+  },
+];
