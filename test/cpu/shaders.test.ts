@@ -1,0 +1,222 @@
+/**
+ * Every variant of every shader through Tint, the WGSL compiler of Chrome, which npm `webgpu` brings along: its null backend
+ * checks modules and pipelines without a GPU or a driver.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { create } from "webgpu";
+import { ShaderError } from "../../src/errors.ts";
+import { compileKernel } from "../../src/host/pipelines.ts";
+import { adam, defineRule, sgd } from "../../src/index.ts";
+import * as kernelTable from "../../src/kernels/kernels.ts";
+import type { WgslFile } from "../../src/kernels/wgsl.ts";
+import { batchGather, batchRecord } from "../../src/nn/batch.ts";
+import { linearForward, linearInputGradient, linearWeightGradient } from "../../src/nn/linear.ts";
+import { softmaxCrossEntropy } from "../../src/nn/softmax-cross-entropy.ts";
+import { stripWgsl } from "../../vite-wgsl.ts";
+
+type Kernel = kernelTable.Kernel;
+
+const KERNELS = Object.values(kernelTable).filter((value) => "entryPoint" in value);
+const STORAGES = [kernelTable.F32, kernelTable.F32X4];
+const SHADERS: Readonly<Record<string, string>> = import.meta.glob("../../shaders/**/*.wgsl", {
+  query: "?raw",
+  import: "default",
+  eager: true,
+});
+const RULES: readonly WgslFile[] = Object.keys(SHADERS)
+  .filter((path) => path.includes("/rules/"))
+  .map((path) => ({ path: path.replace("../../shaders/", ""), text: SHADERS[path]! }));
+const [anyRule] = RULES as [WgslFile];
+
+/** Values to try for overrides that are no yes or no. */
+const NUMBERS: Readonly<Record<string, readonly number[]>> = {
+  WORKGROUP_SIZE: [64],
+  NORM_P: [0, 1, 2, 2.5, 12],
+  LOSS_SCALE: [0, 1, 2],
+  ANCHOR_SLOT: [0, 3],
+};
+
+// Kept: when it is collected as garbage, so is what its devices stand on.
+const gpu = create(["backend=null"]);
+let device: GPUDevice;
+const uncaptured: string[] = [];
+
+beforeAll(async () => {
+  const adapter = await gpu.requestAdapter();
+  device = await adapter!.requestDevice();
+  device.addEventListener("uncapturederror", ({ error }) => uncaptured.push(error.message));
+});
+
+afterAll(() => {
+  expect(uncaptured).toEqual([]);
+  device.destroy();
+});
+
+/** All combinations of what the overrides of a text can be. */
+function variants(text: string): Record<string, number>[] {
+  const overrides = [...text.matchAll(/^override (\w+): (\w+)/gm)].map(([, name, type]) => {
+    const values = type === "bool" ? [0, 1] : NUMBERS[name!];
+    if (!values) throw new Error(`which values should be tried for the override ${name}?`);
+    return [name!, values] as const;
+  });
+  return overrides.reduce<Record<string, number>[]>(
+    (all, [name, values]) => all.flatMap((constants) => values.map((value) => ({ ...constants, [name]: value }))),
+    [{}],
+  );
+}
+
+const compile = (kernel: Kernel, aliases: Record<string, WgslFile>, constants: Record<string, number>) =>
+  compileKernel(device, `optim.${kernel.name}`, kernel, aliases, constants);
+
+describe("kernels", () => {
+  const imports = (kernel: Kernel, role: string) => kernel.file.text.includes(`#import ${role}\n`);
+  const rows = KERNELS.flatMap((kernel) =>
+    (imports(kernel, "storage") ? STORAGES : STORAGES.slice(0, 1)).flatMap((storage) =>
+      (imports(kernel, "rule") ? RULES : RULES.slice(0, 1)).map((rule) => ({ kernel, storage, rule })),
+    ),
+  );
+
+  test.each(rows)("$kernel.name with $storage.file.path and $rule.path", async ({ kernel, storage, rule }) => {
+    const text = imports(kernel, "rule") ? kernel.file.text + rule.text : kernel.file.text;
+    const all = variants(text);
+    for (const constants of all) {
+      const { pipeline } = await compile(kernel, { storage: storage.file, rule }, constants);
+      expect(pipeline.label).toBe(`optim.${kernel.name}`);
+    }
+    expect(all.length).toBeGreaterThanOrEqual(2 ** [...text.matchAll(/^override \w+: bool/gm)].length);
+  });
+
+  test.each(KERNELS)("$name as the build strips it", async (kernel) => {
+    const strip = ({ path, text }: WgslFile): WgslFile => ({ path, text: stripWgsl(text) });
+    const library = Object.entries(SHADERS)
+      .map(([path, text]) => ({ path: path.replace("../../shaders/", ""), text }))
+      .filter(({ path }) => path.startsWith("lib/"))
+      .map((file) => [file.path.replace(".wgsl", ""), strip(file)] as const);
+    const aliases = { ...Object.fromEntries(library), storage: strip(kernelTable.F32X4.file), rule: strip(anyRule) };
+    await compile({ ...kernel, file: strip(kernel.file) }, aliases, {});
+  });
+
+  test("the rules of the table are the files of shaders/rules", () => {
+    const files = [sgd().definition, adam().definition].map((r) => r.path ?? `rules/${r.name}.wgsl`);
+    expect(RULES.map((r) => r.path).sort()).toEqual(files.sort());
+  });
+
+  test("a rule with the least that a rule must have", async () => {
+    const sign = defineRule({
+      name: "sign",
+      defaults: {},
+      slots: [],
+      hyper: () => ({ unused: 0 }),
+      wgsl: `
+        struct Hyper { unused: f32 }
+        struct StepRow { unused: f32 }
+        fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Lane { return lr * sign(g); }`,
+    });
+    const rule = { path: "rules/sign.wgsl", text: sign().definition.wgsl };
+    for (const storage of STORAGES) await compile(kernelTable.UPDATE, { storage: storage.file, rule }, {});
+  });
+});
+
+describe("training kit", () => {
+  // Widths that are a multiple of 4 and that are not: the two ways in which weights are stored.
+  const shapes = [
+    { rows: 8, inFeatures: 12, outFeatures: 10 },
+    { rows: 64, inFeatures: 7, outFeatures: 3 },
+  ];
+  const both = [false, true];
+  const calls: Readonly<Record<string, () => Promise<unknown>[]>> = {
+    "linear-forward": () => shapes.flatMap((s) => both.map((relu) => linearForward(device, "l", s, { relu }))),
+    "linear-input-gradient": () =>
+      shapes.flatMap((s) => both.map((inputRelu) => linearInputGradient(device, "l", s, { inputRelu }))),
+    "linear-weight-gradient": () => shapes.map((s) => linearWeightGradient(device, "l", s)),
+    "softmax-cross-entropy": () => [softmaxCrossEntropy(device, "l", { rows: 8, classes: 10 })],
+    "batch-gather": () => [batchGather(device, "l", { rows: 8, features: 7 }, { scale: 1, shift: -0.5 })],
+    "batch-record": () => [batchRecord(device, "l")],
+  };
+
+  test("every kernel of shaders/nn is in this table", () => {
+    const kernels = Object.keys(SHADERS).map((path) => /shaders\/nn\/([\w-]+)\.wgsl$/.exec(path)?.[1]);
+    expect(kernels.filter((name) => name !== undefined).sort()).toEqual(Object.keys(calls).sort());
+  });
+
+  test.each(Object.entries(calls))("%s", async (_, call) => {
+    for (const operation of await Promise.all(call())) expect(operation).toBeDefined();
+  });
+});
+
+describe("what is wrong is told by file and line", () => {
+  /** `text` with one more line; its number is counted from 1. */
+  function plant(text: string, after: RegExp, line: string): { text: string; line: number } {
+    const lines = text.split("\n");
+    const at = lines.findIndex((l) => after.test(l)) + 1;
+    expect(at).toBeGreaterThan(0);
+    lines.splice(at, 0, line);
+    return { text: lines.join("\n"), line: at + 1 };
+  }
+  const failure = async (...args: Parameters<typeof compile>): Promise<Error> => {
+    const error: unknown = await compile(...args).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    expect(error).toBeInstanceOf(ShaderError);
+    return error as Error;
+  };
+  const aliases = { storage: kernelTable.F32X4.file, rule: anyRule };
+  // The line that opens the body of an entry point.
+  const ENTRY = /\blane: u32\) \{$|^fn update_loss_scale\(\) \{$/;
+
+  test.each(KERNELS)("in the kernel's own file: $name", async (kernel) => {
+    const { text, line } = plant(kernel.file.text, ENTRY, "  let planted = no_such_name + 1u;");
+    const broken = { ...kernel, file: { ...kernel.file, text } };
+    const { message } = await failure(broken, aliases, {});
+    expect(message).toMatch(
+      new RegExp(`^optim.${kernel.name}: shaders/${kernel.file.path}:${line}:17: .*no_such_name`),
+    );
+  });
+
+  test.each(["lib/records", "lib/norm", "lib/reduce", "lib/lane-norm", "lib/group-record"])("in %s", async (name) => {
+    const { text, line } = plant(SHADERS[`../../shaders/${name}.wgsl`]!, /^}/, "const PLANTED: f32 = true;");
+    const file = { path: `${name}.wgsl`, text };
+    const { message } = await failure(kernelTable.UPDATE, { ...aliases, [name]: file }, {});
+    expect(message).toMatch(new RegExp(`^optim.update: shaders/${name}.wgsl:${line}:\\d+: `));
+  });
+
+  test.each(RULES)("in $path", async ({ path, text }) => {
+    const planted = plant(text, /^fn update_rule/, "  missing();");
+    const { message } = await failure(kernelTable.UPDATE, { ...aliases, rule: { path, text: planted.text } }, {});
+    expect(message).toMatch(new RegExp(`^optim.update: shaders/${path}:${planted.line}:3: .*missing`));
+  });
+
+  test("a rule without update_rule is told at the call in update.wgsl", async () => {
+    const text = anyRule.text.replace("fn update_rule", "fn rule_update");
+    const { message } = await failure(kernelTable.UPDATE, { ...aliases, rule: { ...anyRule, text } }, {});
+    const [, line] = /^optim.update: shaders\/update.wgsl:(\d+):\d+: .*update_rule/.exec(message) ?? [];
+    expect(kernelTable.UPDATE.file.text.split("\n")[Number(line) - 1]).toContain("update_rule(");
+  });
+
+  test("a syntax error", async () => {
+    const { text, line } = plant(kernelTable.MEASURE.file.text, ENTRY, "  let = 3;");
+    const broken = { ...kernelTable.MEASURE, file: { path: "measure.wgsl", text } };
+    expect((await failure(broken, aliases, {})).message).toContain(`shaders/measure.wgsl:${line}:`);
+  });
+
+  test("an override that the shader does not have", async () => {
+    expect((await failure(kernelTable.MEASURE, aliases, { NO_SUCH: 1 })).message).toMatch(/^optim.measure: .*NO_SUCH/s);
+  });
+
+  test("a value of an override that no device allows: pipelines are checked too", async () => {
+    const { message } = await failure(kernelTable.MEASURE, aliases, { WORKGROUP_SIZE: 100_000 });
+    expect(message).toMatch(/^optim.measure: .*100000/s);
+  });
+
+  test("a table of bindings that is not the shader's", async () => {
+    const bindings = kernelTable.MEASURE.bindings.map(([name]) => [name, "read"] as const);
+    const { message } = await failure({ ...kernelTable.MEASURE, bindings }, aliases, {});
+    expect(message).toMatch(/^optim.measure: /);
+  });
+
+  test("an entry point that is not the shader's", async () => {
+    const { message } = await failure({ ...kernelTable.MEASURE, entryPoint: "mesure" }, aliases, {});
+    expect(message).toMatch(/^optim.measure: .*mesure/s);
+  });
+});
