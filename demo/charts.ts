@@ -91,6 +91,7 @@ function chartSpecs(tensors: readonly string[]): ChartSpec[] {
       columns: ({ figures }) => [figures.step, figures.clipFactor],
     },
     { title: "Update ratio", log: true, format: short, ...perTensor("updateRatio") },
+    { title: "Gradient norm by tensor", log: true, format: short, ...perTensor("gradNorm") },
     { title: "Parameter norm", log: true, format: short, ...perTensor("paramNorm") },
     {
       title: "Learning rate",

@@ -1,5 +1,5 @@
 /** The table of the tensors' figures, as rows of text: the terminal, the live page and the report show the same one. */
-import type { Figures } from "../../src/index.ts";
+import type { Figures, GroupFigures } from "../../src/index.ts";
 import type { History } from "./history.ts";
 
 export const TENSOR_HEADINGS = [
@@ -7,7 +7,6 @@ export const TENSOR_HEADINGS = [
   "|parameter|",
   "|gradient|",
   "max gradient",
-  "|update|",
   "update ratio",
   "median ratio",
 ] as const;
@@ -15,9 +14,9 @@ export const GROUP_HEADINGS = ["group", "lr", "weight decay", "decay a step", "d
 
 /** A row for each tensor: its name, its norms, |update| / |parameter| now and as median over the run. */
 export function tensorRows(f: Figures, { figures }: History): string[][] {
-  return Object.entries(f.tensors).map(([name, { paramNorm, gradNorm, maxGrad, updateNorm, updateRatio }]) => [
+  return Object.entries(f.tensors).map(([name, { paramNorm, gradNorm, maxGrad, updateRatio }]) => [
     name,
-    ...[paramNorm, gradNorm, maxGrad, updateNorm, updateRatio, median(figures.tensors[name]!.updateRatio)].map(figure),
+    ...[paramNorm, gradNorm, maxGrad, updateRatio, median(figures.tensors[name]!.updateRatio)].map(figure),
   ]);
 }
 
@@ -28,14 +27,22 @@ export function tensorRows(f: Figures, { figures }: History): string[][] {
 export function groupRows(f: Figures): string[][] {
   // The group "default" may be left without tensors.
   const groups = Object.entries(f.groups).filter(([, { paramNorm }]) => paramNorm > 0);
-  return groups.map(([name, { lr, weightDecay, decayFraction, decayDose, decayMemory }]) => [
-    name,
-    figure(lr),
-    figure(weightDecay),
-    decayFraction === null ? "with the gradient" : figure(decayFraction),
-    decayDose === null ? "-" : `${figure(100 * -Math.expm1(-decayDose))} %`,
-    decayMemory !== null && Number.isFinite(decayMemory) ? `${COMPACT.format(decayMemory)} steps` : "-",
-  ]);
+  return groups.map(([name, group]) => {
+    const { lr, weightDecay, decayFraction, decayDose } = group;
+    return [
+      name,
+      figure(lr),
+      figure(weightDecay),
+      decayFraction === null ? "with the gradient" : figure(decayFraction),
+      decayDose === null ? "-" : `${figure(100 * -Math.expm1(-decayDose))} %`,
+      memoryOf(group),
+    ];
+  });
+}
+
+/** After how many steps a weight has forgotten where it began. */
+export function memoryOf({ decayMemory }: GroupFigures): string {
+  return decayMemory !== null && Number.isFinite(decayMemory) ? `${COMPACT.format(decayMemory)} steps` : "-";
 }
 
 const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });

@@ -101,16 +101,27 @@ export class Trainer {
     return trainer;
   }
 
-  /** Goes on with another optimizer from the weights as they are; its state begins anew. */
+  /** Goes on with another optimizer from the weights as they are; its state begins anew. Not while train() is under way. */
   async replaceOptimizer(choice: OptimizerChoice): Promise<void> {
-    const { optimizer } = this;
-    const names = mlpParams(SIZES);
-    const params = await Promise.all(
-      names.map(async ({ name, shape }) => ({ name, shape, data: await optimizer.readParam(name) })),
+    const { tensors } = await this.optimizer.stateDict();
+    await this.#rebuild(
+      Object.entries(tensors).map(([name, { shape, param }]) => ({ name, shape, data: param })),
+      choice,
     );
-    this.#network.destroy();
-    optimizer.destroy();
+  }
+
+  /** Begins again from the initial weights. Not while train() is under way. */
+  async restart(choice: OptimizerChoice): Promise<void> {
+    this.steps = 0;
+    await this.#rebuild(initialParams(this.seed), choice);
+  }
+
+  async #rebuild(params: ParamSpec[], choice: OptimizerChoice): Promise<void> {
+    const { optimizer } = this;
+    const network = this.#network;
     await this.#build(params, choice);
+    network.destroy();
+    optimizer.destroy();
   }
 
   async #build(params: ParamSpec[], choice: OptimizerChoice): Promise<void> {

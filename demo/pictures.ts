@@ -1,0 +1,82 @@
+/** Images of weights and of digits. */
+import type { Split } from "./mnist/idx.ts";
+
+const SIDE = 28;
+
+/**
+ * Draws the weights of each hidden unit as an image of what it looks for: one colour where ink speaks for it, the other one where
+ * ink speaks against it.
+ *
+ * @param weights `[units, 28 * 28]`
+ */
+export function drawUnits(canvas: HTMLCanvasElement, weights: Float32Array, columns: number): void {
+  const size = SIDE * SIDE;
+  const units = weights.length / size;
+  const gap = 2;
+  const width = columns * (SIDE + gap) - gap;
+  const height = Math.ceil(units / columns) * (SIDE + gap) - gap;
+  if (canvas.width !== width || canvas.height !== height) {
+    canvas.width = width;
+    canvas.height = height;
+  }
+  const context = canvas.getContext("2d")!;
+  const image = context.createImageData(width, height);
+  const [ground, plus, minus] = ["--panel", "--series-2", "--series-1"].map(rgb) as [Rgb, Rgb, Rgb];
+  let square = 0;
+  for (const w of weights) square += w * w;
+  // Three standard deviations are the full colour.
+  const scale = 1 / (3 * Math.sqrt(square / weights.length));
+  for (let unit = 0; unit < units; unit++) {
+    const left = (unit % columns) * (SIDE + gap);
+    const top = Math.floor(unit / columns) * (SIDE + gap);
+    for (let k = 0; k < size; k++) {
+      const w = weights[unit * size + k]! * scale;
+      const color = w > 0 ? plus : minus;
+      const strength = Math.min(1, Math.abs(w));
+      const at = 4 * ((top + Math.floor(k / SIDE)) * width + left + (k % SIDE));
+      for (let c = 0; c < 3; c++) image.data[at + c] = ground[c]! + strength * (color[c]! - ground[c]!);
+      image.data[at + 3] = 255;
+    }
+  }
+  context.putImageData(image, 0, 0);
+}
+
+/** Shows the first `limit` images whose predicted class is not theirs; returns how many there are in all. */
+export function showMistakes(parent: HTMLElement, test: Split, predicted: Uint8Array, limit: number): number {
+  const wrong: number[] = [];
+  for (let k = 0; k < test.count; k++) if (predicted[k] !== test.labels[k]) wrong.push(k);
+  parent.replaceChildren(
+    ...wrong.slice(0, limit).map((k) => {
+      const figure = document.createElement("figure");
+      figure.append(digit(test, k));
+      const caption = figure.appendChild(document.createElement("figcaption"));
+      caption.append(`${test.labels[k]} read as `);
+      caption.appendChild(document.createElement("b")).textContent = String(predicted[k]);
+      return figure;
+    }),
+  );
+  return wrong.length;
+}
+
+function digit({ pixels }: Split, index: number): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  canvas.width = SIDE;
+  canvas.height = SIDE;
+  const context = canvas.getContext("2d")!;
+  const image = context.createImageData(SIDE, SIDE);
+  const ink = rgb("--text");
+  for (let k = 0; k < SIDE * SIDE; k++) {
+    image.data.set(ink, 4 * k);
+    image.data[4 * k + 3] = pixels[index * SIDE * SIDE + k]!;
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
+type Rgb = [number, number, number];
+
+/** A colour of style.css, which are all `#rrggbb`. */
+function rgb(property: string): Rgb {
+  const hex = getComputedStyle(document.documentElement).getPropertyValue(property).trim();
+  return [1, 3, 5].map((k) => Number.parseInt(hex.slice(k, k + 2), 16)) as Rgb;
+}

@@ -1,0 +1,33 @@
+/** `npm run dev` serves this folder; `vite build demo` makes a folder for any static host. */
+import { defineConfig, type Plugin } from "vite";
+import { mnistRoutes } from "./mnist-files.ts";
+
+/** Serves the MNIST files under `mnist/`, and puts them into a build. */
+function mnist(): Plugin {
+  const routes = mnistRoutes();
+  return {
+    name: "mnist",
+    configureServer(server) {
+      server.middlewares.use((request, response, next) => {
+        const bytes = routes[(request.url ?? "").split("?")[0]!]?.();
+        if (!bytes) return next();
+        response.setHeader("Content-Type", "application/octet-stream");
+        response.setHeader("Content-Length", bytes.byteLength);
+        response.end(bytes);
+      });
+    },
+    generateBundle() {
+      for (const [path, read] of Object.entries(routes)) {
+        this.emitFile({ type: "asset", fileName: path.slice(1), source: read() });
+      }
+    },
+  };
+}
+
+export default defineConfig({
+  // Relative, so that a build works below any path.
+  base: "./",
+  plugins: [mnist()],
+  server: { fs: { allow: [".."] } },
+  build: { outDir: "../out/demo", emptyOutDir: true, chunkSizeWarningLimit: 1000 },
+});
