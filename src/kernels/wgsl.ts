@@ -51,10 +51,10 @@ export function linkWgsl(file: WgslFile, aliases: Readonly<Record<string, WgslFi
         origins.push({ path: current.path, line: i + 1 });
         return;
       }
-      const library = LIBRARY[name];
-      const imported = aliases[name] ?? (library === undefined ? undefined : { path: `${name}.wgsl`, text: library });
-      if (imported === undefined)
-        throw new ShaderError(`shaders/${current.path}:${i + 1}: nothing to import as ${name}`);
+      const imported = Object.hasOwn(aliases, name)
+        ? aliases[name]
+        : Object.hasOwn(LIBRARY, name) && { path: `${name}.wgsl`, text: LIBRARY[name] as string };
+      if (!imported) throw new ShaderError(`shaders/${current.path}:${i + 1}: nothing to import as ${name}`);
       if (seen.has(imported.path)) return;
       seen.add(imported.path);
       add(imported);
