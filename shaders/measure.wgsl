@@ -24,26 +24,24 @@ fn measure(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) wor
   for (var c = window.chunk_begin + workgroup.x; c < window.chunk_end; c += workgroups.x) {
     let chunk = table[header.tensor_count + 1u + c];
     let takes_part = table[chunk.x].z != 0u;
+    let count = select(0u, chunk.z, takes_part);
     var seen = PARTIAL_ZERO;
-    for (var i = lane; i < select(0u, chunk.z, takes_part); i += WORKGROUP_SIZE) {
-      let bits = lane_bits(grads[chunk.y + i]);
-      seen.count = count_join(seen.count, non_finite_count(bits));
-      let magnitude = lane_from_bits(select(bits & LaneBits(0x7fffffffu), LaneBits(0u), lane_non_finite(bits)));
-      let largest = lane_max(magnitude);
-      seen.max = max(seen.max, largest);
-      if (NORM_P > 0.0) {
-        let room = norm_make_room(seen.norm, largest, NORM_P);
-        seen.norm = Norm(room.sum + lane_sum(lane_power(magnitude * pow2(-room.exponent))), room.exponent);
+    var suffices = false;
+    if (NORM_P == 2.0) {
+      var squares = Lane(0.0);
+      var tops = LaneBits(0u);
+      for (var i = lane; i < count; i += WORKGROUP_SIZE) {
+        let g = grads[chunk.y + i];
+        squares += unpack(g) * unpack(g);
+        tops = max(tops, lane_bits(g) & LaneBits(0x7fffffffu));
       }
+      let top = lane_top(tops);
+      suffices = glance_suffices(top);
+      if (suffices) { seen = glance_partial(squares, top); }
+    }
+    if (!suffices) {
+      for (var i = lane; i < count; i += WORKGROUP_SIZE) { seen = partial_add(seen, lane_bits(grads[chunk.y + i]), NORM_P); }
     }
     partials[c * WORKGROUP_SIZE + lane] = partial_pack(seen);
   }
-}
-
-// x^NORM_P in every lane.
-fn lane_power(x: Lane) -> Lane {
-  if (NORM_P != floor(NORM_P)) { return select(exp2(NORM_P * log2(max(x, Lane(1.1754944e-38)))), Lane(0.0), x == Lane(0.0)); }
-  var y = x;
-  for (var i = 1.0; i < NORM_P; i += 1.0) { y *= x; }
-  return y;
 }

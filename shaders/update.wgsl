@@ -65,10 +65,16 @@ fn update_chunk(c: u32, chunk: vec4u, tensor: vec4u, lane: u32) {
   let count = header.step - tensor.y - control.tensors[chunk.x].skipped;
   let step_row = step_rows[group.first_step_row + min(count, group.last_step_row)];
   let factor = control.tensors[chunk.x].factor;
-  var theta_norm = NORM_ZERO;
-  var delta_norm = NORM_ZERO;
-  var clipped_norm = NORM_ZERO;
-  var grad = PARTIAL_ZERO;
+  // |delta theta| is about lr, a clipped gradient at most clip_value: scaled by these their squares are ordinary numbers.
+  let delta_exponent = max(exponent_of(group.lr), -40);
+  let clipped_exponent = exponent_of(group.clip_value);
+  let delta_scale = pow2(-delta_exponent);
+  let clipped_scale = pow2(-clipped_exponent);
+  var theta_squares = Lane(0.0);
+  var delta_squares = Lane(0.0);
+  var clipped_squares = Lane(0.0);
+  var grad_squares = Lane(0.0);
+  var grad_tops = LaneBits(0u);
 
   for (var i = lane; i < chunk.z; i += WORKGROUP_SIZE) {
     let at = chunk.y + i;
@@ -91,20 +97,42 @@ fn update_chunk(c: u32, chunk: vec4u, tensor: vec4u, lane: u32) {
     params[at] = pack(updated);
 
     if (FIGURES) {
-      theta_norm = norm_add_squares(theta_norm, updated);
-      delta_norm = norm_add_squares(delta_norm, delta);
+      theta_squares += updated * updated;
+      let scaled_delta = delta * delta_scale;
+      delta_squares += scaled_delta * scaled_delta;
       if (FIGURES_GRAD) {
-        let bits = lane_bits(raw);
-        grad.count = count_join(grad.count, non_finite_count(bits));
-        let magnitude = lane_from_bits(select(bits & LaneBits(0x7fffffffu), LaneBits(0u), lane_non_finite(bits)));
-        grad.norm = norm_add_squares(grad.norm, magnitude);
-        grad.max = max(grad.max, lane_max(magnitude));
+        grad_squares += unpack(raw) * unpack(raw);
+        grad_tops = max(grad_tops, lane_bits(raw) & LaneBits(0x7fffffffu));
       }
-      if (CLIP_VALUE) { clipped_norm = norm_add_squares(clipped_norm, clipped); }
+      if (CLIP_VALUE) {
+        let scaled_clipped = clipped * clipped_scale;
+        clipped_squares += scaled_clipped * scaled_clipped;
+      }
     }
   }
 
-  if (FIGURES) { store_partials(c, lane, theta_norm, delta_norm, grad, clipped_norm); }
+  if (FIGURES) {
+    let at = c * WORKGROUP_SIZE + lane;
+    if (FIGURES_GRAD) { partials[at] = partial_pack(grad_partial(grad_squares, lane_top(grad_tops), chunk, lane)); }
+    store_norms(at, Norm(lane_sum(theta_squares), 0), Norm(lane_sum(delta_squares), delta_exponent));
+    if (CLIP_VALUE) {
+      let clipped = Partial(Norm(lane_sum(clipped_squares), clipped_exponent), 0.0, 0u);
+      partials[2u * header.chunk_count * WORKGROUP_SIZE + at] = partial_pack(clipped);
+    }
+  }
+}
+
+fn grad_partial(squares: Lane, top: u32, chunk: vec4u, lane: u32) -> Partial {
+  if (glance_suffices(top)) { return glance_partial(squares, top); }
+  var careful = PARTIAL_ZERO;
+  for (var i = lane; i < chunk.z; i += WORKGROUP_SIZE) { careful = partial_add(careful, lane_bits(grads[chunk.y + i]), 2.0); }
+  return careful;
+}
+
+// Regions of the partials: 0 gradient, 1 theta and delta, 2 gradient after clipping by value.
+fn store_norms(at: u32, theta: Norm, delta: Norm) {
+  partials[header.chunk_count * WORKGROUP_SIZE + at] =
+    vec4u(bitcast<u32>(theta.sum), bitcast<u32>(theta.exponent), bitcast<u32>(delta.sum), bitcast<u32>(delta.exponent));
 }
 
 // Decay with modifiers: `toward` (an anchor a other than zero), `cautious`, `l1`.
@@ -116,16 +144,15 @@ fn modified_delta(at: u32, theta: Lane, grad: Lane, group: GroupRecord, step_row
   if ((group.modifiers & L1_COUPLED) != 0u) { g += group.l1 * sign(pull); }
   let u = update_rule(at, theta, g, group.lr, group.hyper, step_row);
 
-  var decay = group.decay * pull;
-  if ((group.modifiers & CAUTIOUS) != 0u) { decay = select(Lane(0.0), decay, u * pull >= Lane(0.0)); }
+  var delta = group.shrink * u + group.decay * pull;
   if ((group.modifiers & L1_PROXIMAL) != 0u) {
-    // theta' = theta - u, soft-thresholded around the anchor by kappa, then divided by 1 + lr lambda: the division is s.
+    // theta - u, soft-thresholded around the anchor by kappa, then divided by 1 + lr lambda: the division is s.
     let stepped = pull - u;
-    let kept = sign(stepped) * max(abs(stepped) - group.l1, Lane(0.0));
-    return pull - group.shrink * kept;
+    delta = pull - group.shrink * sign(stepped) * max(abs(stepped) - group.l1, Lane(0.0));
+  } else if ((group.modifiers & L1_COUPLED) == 0u) {
+    delta += sign(pull) * min(Lane(group.l1), abs(pull));
   }
-  var delta = group.shrink * u + decay;
-  if ((group.modifiers & L1_COUPLED) == 0u) { delta += sign(pull) * min(Lane(group.l1), abs(pull)); }
+  if ((group.modifiers & CAUTIOUS) != 0u) { delta = select(u, delta, u * pull >= Lane(0.0)); }
   return delta;
 }
 
@@ -142,16 +169,13 @@ fn keep_non_finite(g: Lane, raw: LaneBits, factor: f32) -> Lane {
 
 // A chunk that is not updated still has a norm.
 fn stand_still(c: u32, chunk: vec4u, lane: u32) {
-  var theta_norm = NORM_ZERO;
-  for (var i = lane; i < chunk.z; i += WORKGROUP_SIZE) { theta_norm = norm_add_squares(theta_norm, unpack(params[chunk.y + i])); }
-  store_partials(c, lane, theta_norm, NORM_ZERO, PARTIAL_ZERO, NORM_ZERO);
-}
-
-// Regions: 0 gradient, 1 theta and delta, 2 gradient after clipping by value.
-fn store_partials(c: u32, lane: u32, theta: Norm, delta: Norm, grad: Partial, clipped: Norm) {
+  var squares = Lane(0.0);
+  for (var i = lane; i < chunk.z; i += WORKGROUP_SIZE) {
+    let theta = unpack(params[chunk.y + i]);
+    squares += theta * theta;
+  }
   let at = c * WORKGROUP_SIZE + lane;
-  let region = header.chunk_count * WORKGROUP_SIZE;
-  if (FIGURES_GRAD) { partials[at] = partial_pack(grad); }
-  partials[region + at] = vec4u(bitcast<u32>(theta.sum), bitcast<u32>(theta.exponent), bitcast<u32>(delta.sum), bitcast<u32>(delta.exponent));
-  if (CLIP_VALUE) { partials[2u * region + at] = partial_pack(Partial(clipped, 0.0, 0u)); }
+  if (FIGURES_GRAD) { partials[at] = partial_pack(PARTIAL_ZERO); }
+  store_norms(at, Norm(lane_sum(squares), 0), NORM_ZERO);
+  if (CLIP_VALUE) { partials[2u * header.chunk_count * WORKGROUP_SIZE + at] = partial_pack(PARTIAL_ZERO); }
 }

@@ -1,20 +1,4 @@
-// Adding lanes to a Norm. Depends on lib/norm and on a storage format.
-
-// Raises the exponent of `n` where `largest` (of the values to come) needs it. Seldom true: the branch costs next to nothing.
-fn norm_make_room(n: Norm, largest: f32, p: f32) -> Norm {
-  let exponent = exponent_of(largest);
-  if (exponent > n.exponent + HEADROOM || (n.sum == 0.0 && exponent > n.exponent)) {
-    return norm_raise(n, exponent, p);
-  }
-  return n;
-}
-
-// Adds |x|^2 of every lane of `x`, which must be finite.
-fn norm_add_squares(n: Norm, x: Lane) -> Norm {
-  let room = norm_make_room(n, lane_max(abs(x)), 2.0);
-  let h = x * pow2(-room.exponent);
-  return Norm(room.sum + lane_sum(h * h), room.exponent);
-}
+// Sums over lanes. Depends on lib/norm, lib/reduce and a storage format.
 
 fn lane_non_finite(bits: LaneBits) -> LaneMask {
   return (bits & LaneBits(0x7f800000u)) == LaneBits(0x7f800000u);
@@ -28,4 +12,38 @@ fn lane_nan(bits: LaneBits) -> LaneMask {
 fn non_finite_count(bits: LaneBits) -> u32 {
   let bad = lane_non_finite(bits);
   return select(0u, lane_count(bad) | select(0u, 0x80000000u, any(lane_nan(bits))), any(bad));
+}
+
+// x^p in every lane, for x >= 0; as `power`.
+fn lane_power(x: Lane, p: f32) -> Lane {
+  if (p != floor(p)) { return select(exp2(p * log2(max(x, Lane(1.1754944e-38)))), Lane(0.0), x == Lane(0.0)); }
+  var y = x;
+  for (var i = 1.0; i < p; i += 1.0) { y *= x; }
+  return y;
+}
+
+// Looking at gradients costs little where they are ordinary: a loop sums their squares, and keeps the largest bits of |g|, which
+// order as |g| does and show whether a value is not finite. Only where these say that a square may have overflowed or vanished,
+// or that a value is not finite, are the elements looked at again, one careful step at a time (`partial_add`).
+
+// 2^-40 <= max |g| < 2^48: no sum of a chunk overflows, and what vanishes is below 2^-46 of it.
+fn glance_suffices(top: u32) -> bool {
+  return top == 0u || (top >= 0x2b800000u && top < 0x57800000u);
+}
+
+fn glance_partial(squares: Lane, top: u32) -> Partial {
+  return Partial(Norm(lane_sum(squares), 0), bitcast<f32>(top), 0u);
+}
+
+// Adds the finite lanes of a gradient to a careful partial; p = 0 is the infinity norm.
+fn partial_add(seen: Partial, bits: LaneBits, p: f32) -> Partial {
+  let magnitude = lane_from_bits(select(bits & LaneBits(0x7fffffffu), LaneBits(0u), lane_non_finite(bits)));
+  let largest = lane_max(magnitude);
+  var norm = seen.norm;
+  if (p > 0.0) {
+    let exponent = exponent_of(largest);
+    if (exponent > norm.exponent + HEADROOM || (norm.sum == 0.0 && exponent > norm.exponent)) { norm = norm_raise(norm, exponent, p); }
+    norm.sum += lane_sum(lane_power(magnitude * pow2(-norm.exponent), p));
+  }
+  return Partial(norm, max(seen.max, largest), count_join(seen.count, non_finite_count(bits)));
 }

@@ -36,6 +36,7 @@ fn norm_raise(n: Norm, exponent: i32, p: f32) -> Norm {
 }
 
 fn norm_join(a: Norm, b: Norm, p: f32) -> Norm {
+  if (a.exponent == b.exponent) { return Norm(a.sum + b.sum, a.exponent); }
   let exponent = max(a.exponent, b.exponent);
   return Norm(norm_raise(a, exponent, p).sum + norm_raise(b, exponent, p).sum, exponent);
 }

@@ -56,6 +56,8 @@ export interface Group {
   lr: number | Schedule;
   lrScale: number;
   referenceLr: number | undefined;
+  /** lr of step 0 as it was at creation. */
+  initialLr: number;
   weightDecay: number | Schedule;
   decayMode: DecayMode;
   cautious: boolean;
@@ -105,6 +107,7 @@ export function baseGroup(rule: Rule, options: GroupOptions): Group {
     lr: definition.lr ?? 1e-3,
     lrScale: 1,
     referenceLr: undefined,
+    initialLr: 0,
     weightDecay: definition.weightDecay ?? 0,
     decayMode: definition.decayMode ?? "decoupled",
     cautious: false,
@@ -114,11 +117,12 @@ export function baseGroup(rule: Rule, options: GroupOptions): Group {
     frozen: false,
     hyper: rule.options,
   };
-  return changeGroup(rule, definition.name, base, options as Record<string, unknown>);
+  return changeGroup(rule, definition.name, base, options as Record<string, unknown>, true);
 }
 
 /**
- * `group` with the given options changed: common ones, and the rule's own by their names.
+ * `group` with the given options changed: common ones, and the rule's own by their names. With `initial` the group is being
+ * made, and its lr of step 0 becomes lr_0; a later change of lr is what `scheduled` decay is to follow.
  *
  * @throws {OptionError}
  */
@@ -127,6 +131,7 @@ export function changeGroup(
   where: string,
   group: Group,
   changes: Readonly<Record<string, unknown>>,
+  initial = false,
 ): Group {
   checkKeys(where, "", changes, [...COMMON, ...Object.keys(rule.definition.defaults)]);
   const changed: Group = { ...group };
@@ -137,6 +142,7 @@ export function changeGroup(
     else hyper[name] = value as HyperValue;
   }
   changed.hyper = resolveHyper(rule.definition, where, group.hyper, hyper);
+  if (initial) changed.initialLr = valueAt(changed.lr, 0);
   checkGroup(where, changed);
   return changed;
 }
@@ -158,8 +164,6 @@ function checkGroup(where: string, g: Group): void {
       "is not defined for decayMode coupled, whose decay is part of the gradient",
       g.cautious,
     );
-  if (g.cautious && g.decayMode === "proximal" && g.l1 !== 0)
-    throw new OptionError(where, "cautious", "is not defined for decayMode proximal with l1", g.cautious);
   if (g.toward !== undefined && g.toward !== "initial" && (typeof g.toward !== "object" || g.toward === null)) {
     throw new OptionError(where, "toward", 'must be "initial" or Float32Arrays by tensor name', g.toward);
   }
@@ -186,7 +190,7 @@ export function valueAt(value: number | Schedule, step: number): number {
 
 /** lr_0 of the decay mode `scheduled`. */
 export function referenceLr(g: Group): number {
-  return g.referenceLr ?? valueAt(g.lr, 0);
+  return g.referenceLr ?? g.initialLr;
 }
 
 /** Groups from their specifications: `groups[0]` is the group of the rest. Names are made unique. */
@@ -203,7 +207,7 @@ export function resolveGroups(rule: Rule, options: GroupOptions, specs: readonly
     const label = name ?? (typeof match === "function" ? match.name || at : String(match));
     if (typeof label !== "string" || label === "") throw new OptionError(where, `${at}.name`, "must be a text", name);
     if (groups.some((g) => g.name === label)) throw new OptionError(where, `${at}.name`, "must be unique", label);
-    groups.push({ ...changeGroup(rule, `${where}: ${at}`, base, changes), name: label, match });
+    groups.push({ ...changeGroup(rule, `${where}: ${at}`, base, changes, true), name: label, match });
   });
   return groups;
 }

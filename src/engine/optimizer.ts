@@ -197,7 +197,7 @@ export class Optimizer {
   async addParams(params: readonly ParamSpec[], specs: readonly GroupSpec[] = []): Promise<void> {
     this.#alive("addParams");
     const { memory, step, rule, records, groups, settled, overrides, complete } = this.#parts;
-    const { name: _name, match: _match, hyper, ...defaults } = groups[0] as Group;
+    const { name: _name, match: _match, initialLr: _initialLr, hyper, ...defaults } = groups[0] as Group;
     const added = resolveGroups(rule, { ...defaults, ...hyper } as GroupOptions, specs).slice(1);
     const clash = added.find((g) => this.groups.includes(g.name));
     if (clash) throw new OptionError("addParams", "groups: name", "must be unique", clash.name);

@@ -263,7 +263,7 @@ export class StepEncoder {
   }
 
   /**
-   * Binds and submits everything once, with no workgroups: a buffer that is destroyed or of another device is found now, and the
+   * Binds and submits everything once, without a dispatch: a buffer that is destroyed or of another device is found now, and the
    * first step finds its bind groups made. To be called within an error scope.
    */
   rehearse(): void {
@@ -275,7 +275,6 @@ export class StepEncoder {
         if (name !== variantName(variant, window.storage)) continue;
         pass.setPipeline(pipeline);
         pass.setBindGroup(0, this.#windowBindings(window, variant, layout), [0]);
-        pass.dispatchWorkgroups(0);
       }
     }
     pass.end();

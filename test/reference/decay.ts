@@ -10,7 +10,8 @@
  *     proximal     theta <- a + soft(theta - u - a, lr l1) / (1 + lr lambda),
  *                  without l1 the same as s = 1 / (1 + lr lambda), d = lr lambda / (1 + lr lambda)
  *
- * `cautious` lets d act only on those elements that the update pulls towards the anchor as well, u (theta - a) >= 0.
+ * `cautious` lets decay (d, l1 and the shrinking by s) act only on those elements that the update pulls towards the anchor as
+ * well, u (theta - a) >= 0; the others take the plain step theta - u.
  */
 
 export const DECAY_MODES = ["coupled", "decoupled", "scheduled", "independent", "proximal"] as const;
@@ -43,17 +44,15 @@ export function applyUpdate(theta: Float64Array, u: Float64Array, anchor: Float6
   const kappa = factor * decay.l1;
   const x = factor * decay.lambda;
   const [s, d] = mode === "proximal" ? [1 / (1 + x), x / (1 + x)] : [1, x];
-  if (cautious && mode === "proximal" && kappa > 0) {
-    throw new Error("cautious decay is not defined for the mode proximal with l1: the two are one operation");
-  }
   for (let i = 0; i < theta.length; i++) {
     const away = theta[i]! - anchor[i]!;
-    if (mode === "proximal" && kappa > 0) {
+    if (cautious && u[i]! * away < 0) {
+      theta[i] = theta[i]! - u[i]!;
+    } else if (mode === "proximal" && kappa > 0) {
       const stepped = away - u[i]!;
       theta[i] = anchor[i]! + s * (stepped - clamp(stepped, kappa));
     } else {
-      const held = cautious && u[i]! * away < 0 ? 0 : d * away;
-      theta[i] = theta[i]! - (s * u[i]! + held + clamp(away, kappa));
+      theta[i] = theta[i]! - (s * u[i]! + d * away + clamp(away, kappa));
     }
   }
 }
