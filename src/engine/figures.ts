@@ -113,13 +113,13 @@ export function decodeFigures(words: Words, at: FiguresContext): Figures {
   const stepsApplied = (head.step - head.skipped) >>> 0;
   const groups: Record<string, GroupFigures> = {};
   at.groupNames.forEach((name, g) => {
-    const { lr, weightDecay, fraction, dose } = at.group(skipped ? stepsApplied + 1 : stepsApplied, g);
+    const { lr, weightDecay, fraction } = at.group(skipped ? stepsApplied + 1 : stepsApplied, g);
     groups[name] = {
       ...norms(byGroup[g] as Sums, p, at.clipsValue),
       lr,
       weightDecay,
       decayFraction: fraction,
-      decayDose: dose,
+      decayDose: fraction === null ? null : (at.group(stepsApplied, g).dose ?? 0),
       decayMemory: fraction === null ? null : 1 / fraction,
     };
   });

@@ -33,7 +33,9 @@ export class GroupRecords {
   /** Rows up to this update have been written; 0 for none. */
   #written = 0;
   #dirty = false;
+  /** Doses after update `#before`, where this ring begins. */
   #doses: readonly (number | null)[] = [];
+  #before = 0;
   #words: Words;
 
   constructor(rule: Rule, groupCount: number) {
@@ -57,6 +59,7 @@ export class GroupRecords {
     this.#words = new Words(groupCount * this.width);
     this.#moments.fill(undefined);
     this.#written = applied;
+    this.#before = applied;
     this.#dirty = false;
     this.#doses = doses;
   }
@@ -100,7 +103,10 @@ export class GroupRecords {
 
   /** What was true in update `applied`; the newest known row where that is gone. */
   at(applied: number, group: number): GroupMoment {
-    const moments = this.#moments[applied % this.rows] ?? this.#moments[this.#written % this.rows];
+    const moments =
+      applied > this.#before
+        ? (this.#moments[applied % this.rows] ?? this.#moments[this.#written % this.rows])
+        : undefined;
     return (
       moments?.[group] ?? { lr: Number.NaN, weightDecay: Number.NaN, fraction: null, dose: this.#doses[group] ?? null }
     );
