@@ -30,17 +30,20 @@ fn linear_forward(@builtin(global_invocation_id) id: vec3u) {
   let b = vec4f(bias[o.x], bias[o.y], bias[o.z], bias[o.w]);
   var y0 = b; var y1 = b; var y2 = b; var y3 = b;
   var y4 = b; var y5 = b; var y6 = b; var y7 = b;
+  // Where the rows begin: a multiplication for each read would be felt.
+  let w0 = weight_row(o.x); let w1 = weight_row(o.y); let w2 = weight_row(o.z); let w3 = weight_row(o.w);
+  let x0 = row * IN_QUADS; let x1 = x0 + IN_QUADS; let x2 = x1 + IN_QUADS; let x3 = x2 + IN_QUADS;
+  let x4 = x3 + IN_QUADS; let x5 = x4 + IN_QUADS; let x6 = x5 + IN_QUADS; let x7 = x6 + IN_QUADS;
   for (var q = 0u; q < IN_QUADS; q++) {
-    let w = mat4x4f(weight_quad(o.x, q), weight_quad(o.y, q), weight_quad(o.z, q), weight_quad(o.w, q));
-    let i = row * IN_QUADS + q;
-    y0 += input[i] * w;
-    y1 += input[i + IN_QUADS] * w;
-    y2 += input[i + 2u * IN_QUADS] * w;
-    y3 += input[i + 3u * IN_QUADS] * w;
-    y4 += input[i + 4u * IN_QUADS] * w;
-    y5 += input[i + 5u * IN_QUADS] * w;
-    y6 += input[i + 6u * IN_QUADS] * w;
-    y7 += input[i + 7u * IN_QUADS] * w;
+    let w = mat4x4f(weight_quad(w0, q), weight_quad(w1, q), weight_quad(w2, q), weight_quad(w3, q));
+    y0 += input[x0 + q] * w;
+    y1 += input[x1 + q] * w;
+    y2 += input[x2 + q] * w;
+    y3 += input[x3 + q] * w;
+    y4 += input[x4 + q] * w;
+    y5 += input[x5 + q] * w;
+    y6 += input[x6 + q] * w;
+    y7 += input[x7 + q] * w;
   }
   let at = row * OUT_QUADS + id.x;
   output[at] = activated(y0, counts);

@@ -26,7 +26,8 @@ fn linear_input_gradient(@builtin(global_invocation_id) id: vec3u) {
   var dx4 = vec4f(); var dx5 = vec4f(); var dx6 = vec4f(); var dx7 = vec4f();
   for (var q = 0u; q < OUT_QUADS; q++) {
     let o = min(vec4u(4u * q) + vec4u(0u, 1u, 2u, 3u), vec4u(OUT - 1u));
-    let w = mat4x4f(weight_quad(o.x, id.x), weight_quad(o.y, id.x), weight_quad(o.z, id.x), weight_quad(o.w, id.x));
+    let w = mat4x4f(weight_quad(weight_row(o.x), id.x), weight_quad(weight_row(o.y), id.x),
+                    weight_quad(weight_row(o.z), id.x), weight_quad(weight_row(o.w), id.x));
     let i = row * OUT_QUADS + q;
     dx0 += w * output_gradient[i];
     dx1 += w * output_gradient[i + OUT_QUADS];

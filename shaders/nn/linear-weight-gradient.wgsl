@@ -38,11 +38,15 @@ fn linear_weight_gradient(@builtin(global_invocation_id) id: vec3u) {
   var w40 = vec4f(); var w50 = vec4f(); var w60 = vec4f(); var w70 = vec4f();
   var w01 = vec4f(); var w11 = vec4f(); var w21 = vec4f(); var w31 = vec4f();
   var w41 = vec4f(); var w51 = vec4f(); var w61 = vec4f(); var w71 = vec4f();
+  var dy_row = 0u;
+  var x_row = 0u;
   for (var r = 0u; r < ROWS; r++) {
-    let dy0 = output_gradient[r * OUT_QUADS + o0];
-    let dy1 = output_gradient[r * OUT_QUADS + o1];
-    let x0 = input[r * IN_QUADS + i0];
-    let x1 = input[r * IN_QUADS + i1];
+    let dy0 = output_gradient[dy_row + o0];
+    let dy1 = output_gradient[dy_row + o1];
+    let x0 = input[x_row + i0];
+    let x1 = input[x_row + i1];
+    dy_row += OUT_QUADS;
+    x_row += IN_QUADS;
     w00 += dy0.x * x0; w01 += dy0.x * x1;
     w10 += dy0.y * x0; w11 += dy0.y * x1;
     w20 += dy0.z * x0; w21 += dy0.z * x1;
