@@ -245,6 +245,8 @@ function isPlain({ name, shape }: TensorInfo): boolean {
   return (
     shape.length <= 1 ||
     /(^|[._/])bias$/i.test(name) ||
+    // What a normalization itself owns, whatever its shape: `layer_norm.weight`, `bn1.gamma`, `h.0.ln_2/scale`.
+    /(^|[._/]|layer|batch|group|instance|rms)(norm|normalization|ln|bn|gn)(_?[\da-z])?[._/][^._/]+$/i.test(name) ||
     /(^|[._/])(pos(ition(al)?)?_?emb(ed(ding)?s?)?|wpe)([._/]|$)/i.test(name)
   );
 }
