@@ -32,6 +32,8 @@ fn glance_suffices(top: u32) -> bool {
 }
 
 fn glance_partial(squares: Lane, top: u32) -> Partial {
+  // Nothing but zeros has no exponent: one of 0 would make small norms vanish that it is joined to.
+  if (top == 0u) { return PARTIAL_ZERO; }
   return Partial(Norm(lane_sum(squares), 0), bitcast<f32>(top), 0u);
 }
 
