@@ -82,7 +82,10 @@ fn update_chunk(c: u32, chunk: vec4u, tensor: vec4u, lane: u32) {
     let raw = grads[at];
     var g = unpack(raw) * factor;
     if (KEEP_NON_FINITE) { g = keep_non_finite(g, lane_bits(raw), factor); }
-    if (CLIP_VALUE) { g = select(clamp(g, Lane(-group.clip_value), Lane(group.clip_value)), g, lane_nan(lane_bits(raw))); }
+    if (CLIP_VALUE) {
+      let nan = lane_nan(select(lane_bits(raw), lane_bits(pack(g)), KEEP_NON_FINITE));
+      g = select(clamp(g, Lane(-group.clip_value), Lane(group.clip_value)), g, nan);
+    }
     let clipped = g;
     g *= group.grad_scale;
 
