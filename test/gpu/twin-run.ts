@@ -149,6 +149,7 @@ export class Twins {
     this.#rounded.forEach(({ twin }, run) => {
       const key = run === 0 ? "abs" : "sens";
       valuesOf(twin).forEach((x, i) => {
+        if (!Number.isFinite(values[i])) return;
         const error = Math.abs(x - values[i]!);
         deviation[key] = Math.max(deviation[key], error);
         if (values[i] !== 0) deviation.rel = Math.max(deviation.rel, error / Math.abs(values[i]!));
