@@ -38,11 +38,12 @@ export const short = (value: number): string => {
 
 /** What is plotted. `tensors` are the names of the parameters, at most four. */
 function chartSpecs(tensors: readonly string[]): ChartSpec[] {
+  // Smoothed, or four noisy lines would hide each other.
   const perTensor = (pick: "gradNorm" | "paramNorm" | "updateRatio") => ({
     series: tensors.map((label, k) => ({ label, color: k + 1 })),
     columns: ({ figures }: History): [number[], ...Column[]] => [
       figures.step,
-      ...tensors.map((name) => (figures.tensors[name]?.[pick] ?? []).map((v) => (v > 0 ? v : null))),
+      ...tensors.map((name) => smooth(figures.tensors[name]?.[pick] ?? []).map((v) => (v > 0 ? v : null))),
     ],
   });
   return [
@@ -78,10 +79,16 @@ function chartSpecs(tensors: readonly string[]): ChartSpec[] {
       log: true,
       format: short,
       series: [
+        { label: "each step", color: 2, raw: true },
         { label: "as computed", color: 2 },
         { label: "after clipping", color: 1 },
       ],
-      columns: ({ figures }) => [figures.step, figures.gradNorm, figures.gradNormClipped],
+      columns: ({ figures }) => [
+        figures.step,
+        figures.gradNorm,
+        smooth(figures.gradNorm),
+        smooth(figures.gradNormClipped),
+      ],
     },
     {
       title: "Clip factor",
@@ -190,7 +197,7 @@ class Chart {
         y: { ...(log ? { distr: 3 as const } : {}), ...(range ? { range } : {}) },
       },
       axes: [
-        { ...axis, size: 24, space: 60 },
+        { ...axis, size: 24, space: 42 },
         {
           ...axis,
           size: 48,

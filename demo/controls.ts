@@ -2,7 +2,8 @@
 import GUI from "lil-gui";
 import { adam, adamw, type DecayMode, type Rule, type Schedule, sgd } from "../src/index.ts";
 import { short } from "./charts.ts";
-import { CLIP_NORM, EPOCHS, groupsFor, PEAK_LR, WEIGHT_DECAY, warmCosine } from "./mnist/setup.ts";
+import { CLIP_NORM, EPOCHS, PEAK_LR, WEIGHT_DECAY } from "./mnist/recipe.ts";
+import { groupsFor, warmCosine } from "./mnist/setup.ts";
 import type { OptimizerChoice } from "./mnist/trainer.ts";
 
 type RuleName = "adamw" | "adam" | "sgd";

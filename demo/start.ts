@@ -8,6 +8,7 @@ import { runPage } from "../test/browser/serve.ts";
 import { GROUP_HEADINGS, groupRows, TENSOR_HEADINGS, tensorRows } from "./mnist/figures-table.ts";
 import { addFigures, addRecords, addTest, emptyHistory } from "./mnist/history.ts";
 import type { TrainingLog } from "./mnist/log.ts";
+import { BATCH_SIZE, CLIP_NORM, EPOCHS, PEAK_LR, WEIGHT_DECAY } from "./mnist/recipe.ts";
 import { mnistRoutes } from "./mnist-files.ts";
 import { renderReport } from "./report/render.ts";
 import type { Message, Outcome, Parameters } from "./start-page.ts";
@@ -23,7 +24,7 @@ const count = (text: string) => {
 const command = new Command("npm start --")
   .description("Trains a network in headless Chrome with WebGPU and writes out/NAME.json and out/NAME.html.")
   .addArgument(new Argument("[name]", "which network").choices(["mlp"]).default("mlp"))
-  .option("--epochs <count>", "passes over the 60 000 training images", count, 4)
+  .option("--epochs <count>", "passes over the 60 000 training images", count, EPOCHS)
   .option("--seed <number>", "of the initial weights and of the order of the images", count, 1)
   .parse();
 const name = command.args[0] ?? "mlp";
@@ -41,7 +42,7 @@ const bar = new SingleBar({
   notTTYSchedule: 5000,
 });
 
-console.log(`${name}: 784-128-10, ReLU, softmax cross-entropy, batches of 128; AdamW. Starting a browser ...`);
+console.log(`${name}: 784-128-10 on MNIST, batches of ${BATCH_SIZE}; AdamW. Starting a browser ...`);
 const began = performance.now();
 
 function onMessage(message: Message): void {
@@ -89,10 +90,11 @@ const log: TrainingLog = {
   name,
   setup: {
     network: "784-128-10, ReLU, softmax cross-entropy",
-    data: "MNIST, 60 000 training and 10 000 test images",
-    "batch size": "128",
-    epochs: String(parameters.epochs),
-    seed: String(parameters.seed),
+    data: "MNIST",
+    batches: `batches of ${BATCH_SIZE}`,
+    epochs: `${parameters.epochs} epochs`,
+    optimizer: `AdamW, lr ${PEAK_LR} with warm-up and cosine, weight decay ${WEIGHT_DECAY}, clipping at norm ${CLIP_NORM}`,
+    seed: `seed ${parameters.seed}`,
     adapter: ready!.adapter,
   },
   result: { testAccuracy, testLoss, ...outcome },

@@ -4,7 +4,7 @@ import type { History } from "./history.ts";
 
 export interface TrainingLog {
   name: string;
-  /** What was trained, with what, in words: one line each, as heading and value. */
+  /** What was trained, with what, in words. */
   setup: Record<string, string>;
   result: {
     /** On the 10 000 test images. */

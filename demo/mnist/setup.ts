@@ -1,20 +1,14 @@
-/** The training run of `npm start`, and what the live page begins with. */
+/** The optimizer of the standard run, in parts that the live page turns into knobs. */
 import { adamw, cosine, decayGroups, type Schedule, warmup } from "../../src/index.ts";
 import { mlpParams } from "../../src/nn/mlp.ts";
-import { type OptimizerChoice, SIZES } from "./trainer.ts";
+import { CLIP_NORM, PEAK_LR, SIZES, WARMUP_STEPS, WEIGHT_DECAY } from "./recipe.ts";
+import type { OptimizerChoice } from "./trainer.ts";
 
-export const EPOCHS = 4;
-export const PEAK_LR = 3e-3;
-export const WEIGHT_DECAY = 0.01;
-export const CLIP_NORM = 1;
-
-const WARMUP_STEPS = 100;
-
-/** Linear warm-up to the peak, then half a cosine to zero at the end of the run. */
+/** Linear warm-up to the peak, then half a cosine down to a hundredth of it at the end of the run. */
 export function warmCosine(peak: number, steps: number): Schedule {
   const rise = Math.min(WARMUP_STEPS, Math.ceil(steps / 2));
   // From the first step's share of the rise on: an lr of 0 would waste a step.
-  return warmup(rise, cosine(peak, steps), { start: 1 / rise });
+  return warmup(rise, cosine(peak, steps, { etaMin: peak / 100 }), { start: 1 / rise });
 }
 
 /** Decay of the weights alone: group `decay`; the biases are the group `noDecay`. */

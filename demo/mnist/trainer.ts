@@ -10,10 +10,7 @@ import { createMlp, type Mlp, mlpParams } from "../../src/nn/mlp.ts";
 import { type GpuSplit, uploadSplit } from "./gpu-split.ts";
 import type { Mnist } from "./idx.ts";
 import { shuffled, uniform } from "./random.ts";
-
-/** Features of the images and of the hidden layer, and the classes. */
-export const SIZES = [784, 128, 10] as const;
-export const BATCH_SIZE = 128;
+import { BATCH_SIZE, SIZES } from "./recipe.ts";
 
 /** Steps whose losses come back together. Two such chunks may be under way: no more figures than the optimizer has room for. */
 const CHUNK = 8;

@@ -22,7 +22,11 @@ function element<K extends keyof HTMLElementTagNameMap>(
 document.title = `${log.name}: training report`;
 const header = element(document.body, "header");
 element(header, "h1", "", `Training report: ${log.name}`);
-element(header, "p", "quiet", "Trained and optimized on the GPU with webgpu-optim.");
+element(header, "p", "quiet", Object.values(log.setup).join(" · "));
+
+element(header, "p", "quiet", "Weights: SHA-256 ").append(
+  Object.assign(document.createElement("code"), { textContent: log.result.weightsHash }),
+);
 
 const main = element(document.body, "main");
 const tiles = element(main, "div", "tiles");
@@ -41,11 +45,10 @@ for (const [name, value] of [
 new Charts(element(main, "div", "charts"), Object.keys(log.last.tensors)).update(log.history);
 
 const panels = element(main, "div", "panels");
-const panel = (title: string, table: HTMLTableElement, className = "") => {
-  const section = element(panels, "section", `panel ${className}`);
+const panel = (title: string, table: HTMLTableElement) => {
+  const section = element(panels, "section", "panel");
   element(section, "h2", "", title);
   element(section, "div", "scroll").append(table);
 };
 panel("Tensors, last monitored step", htmlTable(TENSOR_HEADINGS, tensorRows(log.last, log.history)));
 panel("Groups, last monitored step", htmlTable(GROUP_HEADINGS, groupRows(log.last)));
-panel("Setup", htmlTable([], [...Object.entries(log.setup), ["weights (SHA-256)", result.weightsHash]]), "texts");
