@@ -33,9 +33,15 @@ export const sgd: (options?: Partial<SgdOptions>) => Rule = /* @__PURE__ */ defi
   decayMode: "coupled",
   slots: ["momentum_buffer"],
   usesSlot: (_slot, o) => o.momentum !== 0,
-  hyper: (o) => (o.nesterov ? { buffer: o.momentum, direct: 1 } : { buffer: 1, direct: 0 }),
-  stepRow: (o, t) =>
-    t === 1 || o.momentum === 0 ? { momentum: 0, undamped: 1 } : { momentum: o.momentum, undamped: 1 - o.dampening },
+  hyper: (o) => {
+    if (o.momentum === 0) return { buffer: 0, direct: 1 };
+    return o.nesterov ? { buffer: o.momentum, direct: 1 } : { buffer: 1, direct: 0 };
+  },
+  stepRow: (o, t) => {
+    // A group without momentum beside others that have it keeps its buffer zero: it is no state, and momentum may set in later.
+    if (o.momentum === 0) return { momentum: 0, undamped: 0 };
+    return t === 1 ? { momentum: 0, undamped: 1 } : { momentum: o.momentum, undamped: 1 - o.dampening };
+  },
   lastStepRow: () => 2,
   overrides: (groups) => ({ MOMENTUM: Number(groups.some((o) => o.momentum !== 0)) }),
   check: (where, o) => {

@@ -112,8 +112,11 @@ export async function collectState(
   countOf: (tensor: Tensor) => number,
   doses: (applied: number) => readonly (number | null)[],
 ): Promise<StateDict> {
-  const lossScale = target.scale && (await readScale(target.device, target.label, target.scale));
-  const { skipped, tensors } = await readTensors(target, target.tensors, countOf);
+  // Both are submitted now: steps that come meanwhile belong to neither.
+  const [lossScale, { skipped, tensors }] = await Promise.all([
+    target.scale && readScale(target.device, target.label, target.scale),
+    readTensors(target, target.tensors, countOf),
+  ]);
   const stepsApplied = steps - skipped;
   const dose = doses(stepsApplied);
   return {
