@@ -12,5 +12,6 @@ export const NORM_FIGURES: WgslFile = { path: "figures/norms.wgsl", text: norms 
 /** The fused pass of a monitored step, which links {@link NORM_FIGURES}. */
 export const UPDATE_FIGURES: Kernel = {
   ...UPDATE,
+  name: "update-figures",
   library: { ...UPDATE.library, "lib/lane-norm": laneNorm, "lib/norm": norm, "lib/reduce": reduce },
 };
