@@ -1,15 +1,13 @@
 /** Makes optimizers. */
 import { DeviceError, OptionError } from "../errors.ts";
 import { type Limits, resolveLimits } from "../host/limits.ts";
-import { Memory, type Tensor } from "../host/memory.ts";
+import { Memory } from "../host/memory.ts";
 import { StepEncoder } from "../host/step.ts";
 import { GroupRecords } from "./group-records.ts";
 import { type Group, type GroupOptions, resolveGroups } from "./groups.ts";
-import { createScaleBuffer, LossScaler } from "./loss-scaler.ts";
 import { Optimizer } from "./optimizer.ts";
 import { checkParams, type OptimizerOptions, settle } from "./options.ts";
 import { overridesOf } from "./overrides.ts";
-import { slotRanges, writeFloats } from "./state.ts";
 import { StepRows } from "./step-rows.ts";
 
 /** Tuning, and what tests use to reach rare paths cheaply: chunk size in elements (a multiple of 64), and limits to be assumed. */
@@ -44,7 +42,13 @@ export async function createOptimizer(
   const overrides = overridesOf(rule, groups, settled);
   const limits = resolveLimits(device, tuning.limits);
   const { label } = settled;
-  checkAnchors(groups, tensors);
+  // Code that these options do not need is not loaded.
+  const [anchors, scaling, monitoring] = await Promise.all([
+    overrides.anchors && import("./anchors.ts"),
+    settled.lossScale && import("./loss-scaler.ts"),
+    settled.every > 0 && import("./monitor.ts"),
+  ]);
+  if (anchors) anchors.checkAnchors(groups, tensors);
 
   const elements = tensors.reduce((n, t) => n + t.size, 0);
   const chunk =
@@ -55,10 +59,9 @@ export async function createOptimizer(
     );
   const slots = overrides.ruleSlots + Number(overrides.anchors);
   const memory = new Memory(device, { label, limits, chunk, slots, accumulates: settled.microBatches > 1 });
-  const shared = settled.lossScale instanceof LossScaler ? settled.lossScale : undefined;
-  const scale =
-    shared?.binding.buffer ??
-    createScaleBuffer(device, label, settled.lossScale as Exclude<typeof settled.lossScale, LossScaler>);
+  const { scale, ownsScale } = scaling
+    ? scaling.openScale(device, label, settled.lossScale)
+    : { scale: undefined, ownsScale: false };
   let step: StepEncoder | undefined;
   try {
     await inScopes(device, () => memory.add(tensors));
@@ -68,10 +71,9 @@ export async function createOptimizer(
       rule: { path: rule.definition.path ?? `rules/${rule.definition.name}.wgsl`, text: rule.definition.wgsl },
       ruleOverrides: overrides.rule,
       updateOverrides: overrides.shell,
-      measure: settled.measures
-        ? { p: settled.clip.p, lossScale: settled.lossScale === undefined ? 0 : shared ? 2 : 1 }
-        : undefined,
+      measure: settled.measures ? { p: settled.clip.p, lossScale: scale ? (ownsScale ? 1 : 2) : 0 } : undefined,
       monitors: settled.every > 0,
+      modifiesDecay: overrides.modified,
       clipsValue: overrides.shell.CLIP_VALUE === 1,
       accumulates: settled.microBatches > 1,
       unscale: settled.unscale,
@@ -80,7 +82,7 @@ export async function createOptimizer(
     const host = step;
     const complete = (all: readonly Group[], firstTensor: number): Promise<void> =>
       inScopes(device, () => {
-        writeAnchors(device, all, memory.tensors.slice(firstTensor), overrides.ruleSlots);
+        if (anchors) anchors.writeAnchors(device, all, memory.tensors.slice(firstTensor), overrides.ruleSlots);
         host.rehearse();
       });
     const records = new GroupRecords(rule, groups.length);
@@ -96,7 +98,8 @@ export async function createOptimizer(
       records,
       rows,
       scale,
-      ownsScale: !shared,
+      ownsScale,
+      monitor: monitoring ? (source) => new monitoring.Monitor(device, label, source) : undefined,
       complete,
     });
     await complete(groups, 0);
@@ -104,7 +107,7 @@ export async function createOptimizer(
   } catch (error) {
     step?.destroy();
     for (const buffer of memory.buffers) buffer.destroy();
-    if (!shared) scale.destroy();
+    if (ownsScale) scale?.destroy();
     throw error;
   }
 }
@@ -133,32 +136,4 @@ async function inScopes(device: GPUDevice, make: () => void): Promise<void> {
     throw new DeviceError(
       `createOptimizer: the device refused a buffer (destroyed, of another device, or too large): ${invalid.message}`,
     );
-}
-
-/** Values given to `toward` must be there and fit. */
-function checkAnchors(
-  groups: readonly Group[],
-  tensors: readonly { name: string; size: number; group: number }[],
-): void {
-  for (const { name, size, group } of tensors) {
-    const toward = groups[group]?.toward;
-    if (typeof toward !== "object") continue;
-    const values = Object.hasOwn(toward, name) ? toward[name] : undefined;
-    if (!(values instanceof Float32Array) || values.length !== size)
-      throw new OptionError("createOptimizer", `toward: ${name}`, `must be a Float32Array of ${size} elements`, values);
-  }
-}
-
-/** Puts the anchors of tensors into their slot: the parameters as they are now, or the values given. */
-function writeAnchors(device: GPUDevice, groups: readonly Group[], tensors: readonly Tensor[], slot: number): void {
-  const encoder = device.createCommandEncoder({ label: "optim anchors" });
-  for (const tensor of tensors) {
-    const toward = groups[tensor.group]?.toward;
-    for (const { buffer, offset, size, from, count } of toward === undefined ? [] : slotRanges(tensor, slot)) {
-      if (toward === "initial")
-        encoder.copyBufferToBuffer(tensor.param.buffer, tensor.param.offset + from * 4, buffer, offset, size);
-      else if (toward) writeFloats(device.queue, buffer, offset, toward[tensor.name] as Float32Array, from, count);
-    }
-  }
-  device.queue.submit([encoder.finish()]);
 }

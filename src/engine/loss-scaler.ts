@@ -2,8 +2,8 @@
 import { OptionError } from "../errors.ts";
 import { compileKernel } from "../host/pipelines.ts";
 import { readRanges } from "../host/readback.ts";
-import { UPDATE_LOSS_SCALE } from "../kernels/kernels.ts";
 import { LOSS_SCALE, Words } from "../kernels/layouts.ts";
+import { UPDATE_LOSS_SCALE } from "../kernels/loss-scale.ts";
 import { checkKeys, checkNumber } from "./checks.ts";
 
 /** Options of dynamic loss scaling; names and defaults as `torch.amp.GradScaler`. */
@@ -28,7 +28,7 @@ export interface LossScaleState {
 const USAGE = 0x80 | 0x4 | 0x8;
 
 /** Buffer of a loss scale: `struct LossScale`, the scale itself first. */
-export function createScaleBuffer(device: GPUDevice, label: string, options: LossScaleOptions = {}): GPUBuffer {
+function createScaleBuffer(device: GPUDevice, label: string, options: LossScaleOptions = {}): GPUBuffer {
   const where = "lossScale";
   checkKeys(where, "", options, ["initial", "growthFactor", "backoffFactor", "growthInterval"]);
   const { initial = 65_536, growthFactor = 2, backoffFactor = 0.5, growthInterval = 2000 } = options;
@@ -47,6 +47,16 @@ export function createScaleBuffer(device: GPUDevice, label: string, options: Los
   const buffer = device.createBuffer({ label: `${label} loss scale`, size: 32, usage: USAGE });
   device.queue.writeBuffer(buffer, 0, words.u32);
   return buffer;
+}
+
+/** The buffer of an optimizer's loss scale: its own, or that of a shared scaler. @throws {OptionError} */
+export function openScale(
+  device: GPUDevice,
+  label: string,
+  lossScale: LossScaleOptions | LossScaler | undefined,
+): { scale: GPUBuffer; ownsScale: boolean } {
+  if (lossScale instanceof LossScaler) return { scale: lossScale.binding.buffer, ownsScale: false };
+  return { scale: createScaleBuffer(device, label, lossScale), ownsScale: true };
 }
 
 /** Reads a scale; waits for the GPU. */

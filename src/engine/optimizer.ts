@@ -3,10 +3,9 @@ import { LifecycleError, OptionError } from "../errors.ts";
 import type { BufferRange, Memory, Tensor } from "../host/memory.ts";
 import { ReadbackRing, readRanges } from "../host/readback.ts";
 import { HEADER_SLOTS, type StepEncoder } from "../host/step.ts";
-import { CONTROL, FIGURES, TENSOR_FIGURES, Words } from "../kernels/layouts.ts";
+import { CONTROL, Words } from "../kernels/layouts.ts";
 import { checkKeys } from "./checks.ts";
-import { FigureStream } from "./figure-stream.ts";
-import { decodeFigures, type Figures } from "./figures.ts";
+import type { Figures } from "./figures.ts";
 import type { GroupRecords } from "./group-records.ts";
 import {
   changeGroup,
@@ -16,25 +15,16 @@ import {
   type GroupSpec,
   type Match,
   matches,
-  resolveGroups,
 } from "./groups.ts";
-import { type LossScaleState, readScale } from "./loss-scaler.ts";
-import { type BufferSlice, checkOverlaps, checkParams, checkSlice, type ParamSpec, type Settled } from "./options.ts";
+import type { LossScaleState } from "./loss-scaler.ts";
+import type { Monitor, MonitorSource } from "./monitor.ts";
+import { type BufferSlice, checkOverlaps, checkSlice, type ParamSpec, type Settled } from "./options.ts";
 import { checkOverrides, type Overrides, overridesOf } from "./overrides.ts";
-import { Participation } from "./participation.ts";
 import type { Rule } from "./rule.ts";
-import {
-  applyState,
-  checkState,
-  collectState,
-  readTensors,
-  type StateDict,
-  type StateTarget,
-  type TensorState,
-  writeFloats,
-} from "./state.ts";
-import type { StepRows, StepTable } from "./step-rows.ts";
+import type { StateDict, StateTarget, TensorState } from "./state.ts";
+import type { StepRows } from "./step-rows.ts";
 import { groupTable } from "./table.ts";
+import { Timeline } from "./timeline.ts";
 
 /** A parameter's memory: bind it in your own kernels. Ranges in bytes; elements float32, row-major. */
 export interface TensorHandle {
@@ -55,52 +45,50 @@ export interface OptimizerParts {
   readonly step: StepEncoder;
   readonly records: GroupRecords;
   readonly rows: StepRows;
-  readonly scale: GPUBuffer;
+  /** Of the loss scale; undefined without dynamic scaling. */
+  readonly scale: GPUBuffer | undefined;
   readonly ownsScale: boolean;
+  /** Made where figures are wanted; what it reports about is given later. */
+  readonly monitor: ((source: () => MonitorSource) => Monitor) | undefined;
   /** Fills in anchors and finds faults of buffers, for windows and tensors that are new. */
   readonly complete: (groups: readonly Group[], firstTensor: number) => Promise<void>;
 }
 
 // How often the host learns of skipped steps where no figures tell it. Seldom enough to cost nothing.
 const SYNC_EVERY = 32;
-// How far ahead rows by step count are computed: all at first, so that a steady run uploads none; few once options change.
-const ROWS_AHEAD_AT_FIRST = Infinity;
-const ROWS_AHEAD = 256;
+
+type Reading = "figures" | "control";
 
 /** An optimizer on a device. Make one with `createOptimizer`. */
 export class Optimizer {
   readonly device: GPUDevice;
   readonly #parts: OptimizerParts;
-  readonly #participation = new Participation();
+  readonly #timeline: Timeline;
+  readonly #monitor: Monitor | undefined;
   readonly #byName = new Map<string, Tensor>();
-  readonly #stream = new FigureStream();
-  #tables: StepTable[] = [];
-  #figuresRing: ReadbackRing | undefined;
-  #controlRing: ReadbackRing | undefined;
-  #badSteps = new Uint32Array(0);
-
-  /** Steps encoded, skipped ones included. */
-  #steps = 0;
-  /** After step `#knownStep`, `#knownSkipped` steps had been skipped; what happened since is not known yet. */
-  #knownStep = 0;
-  #knownSkipped = 0;
+  readonly #controlRing: ReadbackRing | undefined;
   #microBatch = 0;
-  #uncollected: "figures" | "control" | undefined;
-  #lastFigures = 0;
+  #uncollected: Reading | undefined;
   #destroyed = false;
   #lost: string | undefined;
 
   /** Use `createOptimizer`. */
   constructor(parts: OptimizerParts) {
-    this.device = parts.device;
+    const { device, settled } = parts;
+    this.device = device;
     this.#parts = parts;
-    void parts.device.lost.then((info) => {
+    void device.lost.then((info) => {
       this.#lost = info.message || info.reason;
     });
-    this.#adoptTensors();
-    parts.rows.ahead = ROWS_AHEAD_AT_FIRST;
-    this.#layOutRows();
-    parts.rows.ahead = ROWS_AHEAD;
+    this.#timeline = new Timeline({ ...parts, measures: settled.measures });
+    this.#monitor = parts.monitor?.(() => this.#monitorSource());
+    if (settled.measures) {
+      this.#controlRing = new ReadbackRing(device, settled.label, CONTROL.length * 4, (data) => {
+        const { step, skipped } = new Words(data).read(CONTROL, 0);
+        this.#timeline.learn(step, skipped);
+      });
+    }
+    this.#adopt();
   }
 
   /** All tensors, in the order they were given. */
@@ -115,7 +103,7 @@ export class Optimizer {
 
   /** Figures that were computed but not delivered, since every buffer of the ring was on its way. */
   get figuresDropped(): number {
-    return this.#figuresRing?.dropped ?? 0;
+    return this.#monitor?.dropped ?? 0;
   }
 
   /** Where a tensor's parameter and gradient lie. @throws {OptionError} if there is no such tensor. */
@@ -157,17 +145,17 @@ export class Optimizer {
 
   /** These tensors have no gradient in the next step: they are left alone, without decay, and their count does not advance. */
   withoutGrad(match: Match): void {
-    for (const { index } of this.#select("withoutGrad", match)) this.#participation.withoutGrad(index);
+    for (const { index } of this.#select("withoutGrad", match)) this.#timeline.participation.withoutGrad(index);
   }
 
   /** Leaves these tensors alone from now on. */
   freeze(match: Match): void {
-    for (const { index } of this.#select("freeze", match)) this.#participation.freeze(index, true);
+    for (const { index } of this.#select("freeze", match)) this.#timeline.participation.freeze(index, true);
   }
 
   /** Takes these tensors up again, with the state and the step count they had. */
   unfreeze(match: Match): void {
-    for (const { index } of this.#select("unfreeze", match)) this.#participation.freeze(index, false);
+    for (const { index } of this.#select("unfreeze", match)) this.#timeline.participation.freeze(index, false);
   }
 
   /**
@@ -196,26 +184,8 @@ export class Optimizer {
    */
   async addParams(params: readonly ParamSpec[], specs: readonly GroupSpec[] = []): Promise<void> {
     this.#alive("addParams");
-    const { memory, step, rule, records, groups, settled, overrides, complete } = this.#parts;
-    const { name: _name, match: _match, initialLr: _initialLr, hyper, ...defaults } = groups[0] as Group;
-    const added = resolveGroups(rule, { ...defaults, ...hyper } as GroupOptions, specs).slice(1);
-    const clash = added.find((g) => this.groups.includes(g.name));
-    if (clash) throw new OptionError("addParams", "groups: name", "must be unique", clash.name);
-    const all = [...groups, ...added];
-    checkOverrides("addParams", overrides, overridesOf(rule, all, settled));
-    const known = memory.tensors.length;
-    const tensors = checkParams("addParams", params, all, new Set(this.#byName.keys()));
-    const { first } = this.#possible();
-    const doses = groups.map((_, g) => records.at(first - 1, g).dose);
-    memory.add(tensors);
-    groups.push(...added);
-    step.layOut();
-    await step.compile();
-    records.restart(first - 1, doses, groups.length);
-    step.resizeRecords(records.rows, records.width * groups.length);
-    this.#adoptTensors();
-    this.#layOutRows();
-    await complete(groups, known);
+    const { addParams } = await import("./add-params.ts");
+    await addParams(this.#parts, this.#timeline, params, specs, () => this.#adopt());
   }
 
   /**
@@ -237,44 +207,52 @@ export class Optimizer {
   /** Which tensor is in which group, with what lr, decay and mode: a table in text. */
   table(): string {
     const { memory, groups } = this.#parts;
-    return groupTable(memory.tensors, groups, this.#possible().last - 1, (k) => this.#participation.isFrozen(k));
+    const { possible, participation } = this.#timeline;
+    return groupTable(memory.tensors, groups, possible.last - 1, (k) => participation.isFrozen(k));
   }
 
-  /** Calls `listener` with the figures of every monitored step, when they arrive. Returns what ends it. */
+  /**
+   * Calls `listener` with the figures of every monitored step, when they arrive. Returns what ends it.
+   *
+   * @throws {OptionError} without the option `monitor`.
+   */
   on(event: "figures", listener: (figures: Figures) => void): () => void {
     if (event !== "figures") throw new OptionError("on", "event", 'must be "figures"', event);
     if (typeof listener !== "function") throw new OptionError("on", "listener", "must be a function", listener);
-    return this.#stream.on(listener);
+    return this.#monitored("on").stream.on(listener);
   }
 
-  /** The figures of every monitored step that arrives from now on; ends when the optimizer is destroyed. */
+  /** The figures of every monitored step that arrives from now on; ends when the optimizer is destroyed. @throws as {@link on}. */
   figures(): AsyncIterableIterator<Figures> {
-    return this.#stream.iterate();
+    return this.#monitored("figures").stream.iterate();
   }
 
   /** Resolves when the figures of all submitted steps have been delivered. */
   async flush(): Promise<void> {
     this.#alive("flush");
     this.#collect();
-    await Promise.all([this.#figuresRing?.settle(), this.#controlRing?.settle()]);
+    await Promise.all([this.#monitor?.settle(), this.#controlRing?.settle()]);
   }
 
   /** Parameters, state and counts by tensor name, exact. Waits for the GPU. */
   async stateDict(): Promise<StateDict> {
     this.#alive("stateDict");
-    if (this.#microBatch !== 0)
+    if (this.#microBatch !== 0) {
       throw new LifecycleError(
         "stateDict: call it after the last micro-batch of a step; the sums of the others are not saved",
       );
-    const steps = this.#steps;
-    const { records, groups } = this.#parts;
-    const counts = this.#parts.memory.tensors.map((_, k) => steps - this.#participation.lag(k, steps));
-    return collectState(
-      this.#target(),
-      steps,
-      (t) => counts[t.index] as number,
-      (applied) => groups.map((_, g) => records.at(applied, g).dose),
-    );
+    }
+    return this.#withState((state, target) => {
+      const { steps } = this.#timeline;
+      const counts = target.tensors.map((_, k) => this.#timeline.count(k));
+      const { records, groups } = this.#parts;
+      return state.collectState(
+        target,
+        steps,
+        (t) => counts[t.index] as number,
+        (applied) => groups.map((_, g) => records.at(applied, g).dose),
+      );
+    });
   }
 
   /**
@@ -283,27 +261,18 @@ export class Optimizer {
    *
    * @throws {StateDictError} with all differences; nothing has been changed then.
    */
-  async loadStateDict(state: StateDict): Promise<void> {
+  async loadStateDict(dict: StateDict): Promise<void> {
     this.#alive("loadStateDict");
-    const target = this.#target();
-    checkState(state, target);
-    await this.flush();
-    applyState(target, state);
-    this.#steps = state.stepsApplied + state.stepsSkipped;
-    this.#knownStep = this.#steps;
-    this.#knownSkipped = state.stepsSkipped;
-    this.#lastFigures = this.#steps;
-    this.#microBatch = 0;
-    this.#badSteps.fill(0);
-    for (const t of target.tensors)
-      this.#participation.reset(t.index, this.#steps - (state.tensors[t.name]?.step ?? 0), this.#steps);
-    const { records, groups } = this.#parts;
-    records.restart(
-      state.stepsApplied,
-      state.groups.map((g) => g.decayDose),
-      groups.length,
-    );
-    this.#layOutRows();
+    await this.#withState(async (state, target) => {
+      state.checkState(dict, target);
+      await this.flush();
+      state.applyState(target, dict);
+      this.#microBatch = 0;
+      const doses = dict.groups.map((g) => g.decayDose);
+      const countOf = (k: number): number => dict.tensors[target.tensors[k]?.name ?? ""]?.step ?? 0;
+      this.#timeline.restart(dict.stepsApplied, dict.stepsSkipped, doses, countOf);
+      this.#monitor?.restart(this.#timeline.steps);
+    });
   }
 
   /** A parameter's values. Waits for the GPU. */
@@ -317,9 +286,11 @@ export class Optimizer {
   async readState(name: string): Promise<TensorState> {
     this.#alive("readState");
     const tensor = this.#tensor("readState", name);
-    const count = this.#steps - this.#participation.lag(tensor.index, this.#steps);
-    const { tensors } = await readTensors(this.#target(), [tensor], () => count);
-    return tensors[name] as TensorState;
+    return this.#withState(async (state, target) => {
+      const count = this.#timeline.count(tensor.index);
+      const { tensors } = await state.readTensors(target, [tensor], () => count);
+      return tensors[name] as TensorState;
+    });
   }
 
   /** Overwrites a parameter. @throws {OptionError} */
@@ -334,49 +305,39 @@ export class Optimizer {
 
   /** The dynamic loss scale as a float32 on the device, to multiply the loss by; undefined without. */
   get lossScaleBinding(): BufferRange | undefined {
-    return this.#parts.settled.lossScale && { buffer: this.#parts.scale, offset: 0, size: 4 };
+    return this.#parts.scale && { buffer: this.#parts.scale, offset: 0, size: 4 };
   }
 
   /** The loss scale and, if it is dynamic, its growth tracker. Waits for the GPU. */
   async readLossScale(): Promise<LossScaleState> {
     this.#alive("readLossScale");
     const { settled, scale } = this.#parts;
-    return settled.lossScale
-      ? readScale(this.device, settled.label, scale)
-      : { scale: settled.staticLossScale, growthTracker: 0 };
+    if (!scale) return { scale: settled.staticLossScale, growthTracker: 0 };
+    const { readScale } = await import("./loss-scaler.ts");
+    return readScale(this.device, settled.label, scale);
   }
 
   /** Frees what the optimizer has made, and nothing else. */
   destroy(): void {
     if (this.#destroyed) return;
     this.#destroyed = true;
-    this.#stream.end();
-    this.#figuresRing?.destroy();
+    this.#monitor?.destroy();
     this.#controlRing?.destroy();
     const { step, memory, scale, ownsScale } = this.#parts;
     step.destroy();
     for (const buffer of memory.buffers) buffer.destroy();
-    if (ownsScale) scale.destroy();
+    if (ownsScale) scale?.destroy();
   }
 
   /** Encodes a step; says what is to be read back. */
-  #encode(encoder: GPUCommandEncoder): "figures" | "control" | undefined {
+  #encode(encoder: GPUCommandEncoder): Reading | undefined {
     const { step: host, records, memory, groups, settled } = this.#parts;
     const { microBatches, every, measures, clip } = settled;
     const updates = this.#microBatch === microBatches - 1;
-    const step = this.#steps + 1;
-    const slot = (this.#steps * microBatches + this.#microBatch) % HEADER_SLOTS;
-    if (updates) {
-      const rows = this.#participation.settle(
-        this.#steps,
-        (k) => groups[memory.tensors[k]?.group ?? 0]?.frozen === true,
-      );
-      if (rows) host.setTensors(rows.map((row, k) => ({ group: memory.tensors[k]?.group ?? 0, ...row })));
-      this.#writeStepRows();
-      const { first, last } = this.#possible();
-      if (records.grow(first, last)) host.resizeRecords(records.rows, records.width * groups.length);
-      records.write(groups, this.#tables, first, last, (row, words) => host.writeRecords(row, words));
-    }
+    const timeline = this.#timeline;
+    const step = timeline.steps + 1;
+    const slot = (timeline.steps * microBatches + this.#microBatch) % HEADER_SLOTS;
+    if (updates) timeline.prepare();
     host.writeHeader(slot, {
       step,
       record_mask: records.rows - 1,
@@ -393,51 +354,15 @@ export class Optimizer {
     host.encode(encoder, { slot, figures, accumulate, update: updates });
     this.#microBatch = updates ? 0 : this.#microBatch + 1;
     if (!updates) return undefined;
-    this.#steps = step;
-    if (!measures) this.#knownStep = step;
+    timeline.advance();
     return figures ? "figures" : measures && step % SYNC_EVERY === 0 ? "control" : undefined;
   }
 
-  /** The updates that the coming step may turn out to be, by the number of steps that have been skipped. */
-  #possible(): { first: number; last: number } {
-    return { first: this.#knownStep + 1 - this.#knownSkipped, last: this.#steps + 1 - this.#knownSkipped };
-  }
-
-  /** Uploads rows by step count, for every count that a tensor may have reached. */
-  #writeStepRows(): void {
-    const { rows, step } = this.#parts;
-    const { least, most } = this.#participation.bounds;
-    const highest = this.#steps + 1 - least;
-    const lowest = Math.max(1, this.#possible().first - most);
-    let grown = false;
-    for (const table of this.#tables) grown = rows.grow(table, highest) || grown;
-    if (grown) this.#layOutTables();
-    for (const table of this.#tables) {
-      const upload = rows.missing(table, lowest, highest);
-      if (upload) step.writeStepRows(upload.at * rows.width, upload.words);
-    }
-  }
-
-  /** Groups or counts have changed: the tables of rows by step count are laid out anew and filled. */
-  #layOutRows(): void {
-    const { groups, rows } = this.#parts;
-    this.#tables = groups.map((g) => rows.table(g.hyper));
-    this.#layOutTables();
-    this.#writeStepRows();
-  }
-
-  #layOutTables(): void {
-    const { rows, step, records } = this.#parts;
-    rows.compact(new Set(this.#tables));
-    step.resizeStepRows(rows.length * rows.width);
-    records.touch();
-  }
-
   /** Records the copy of what is to be read back; returns what must be called after the submission. */
-  #copyBack(encoder: GPUCommandEncoder, what: "figures" | "control"): (() => void) | undefined {
+  #copyBack(encoder: GPUCommandEncoder, what: Reading): (() => void) | undefined {
     const { step } = this.#parts;
     return what === "figures"
-      ? this.#figuresRing?.copy(encoder, step.figures)
+      ? this.#monitor?.copy(encoder, step.figures)
       : this.#controlRing?.copy(encoder, step.control);
   }
 
@@ -451,77 +376,49 @@ export class Optimizer {
     submitted?.();
   }
 
-  #onControl(data: ArrayBuffer): void {
-    const { step, skipped } = new Words(data).read(CONTROL, 0);
-    this.#learn(step, skipped);
-  }
-
-  #onFigures(data: ArrayBuffer): void {
-    const words = new Words(data);
-    const { step, skipped } = words.read(FIGURES, 0);
-    // A collection that came too early, before the caller had submitted, brings the figures of before.
-    if (step <= this.#lastFigures) return;
-    this.#lastFigures = step;
-    this.#learn(step, skipped);
-    const { settled, memory, records } = this.#parts;
-    this.#stream.emit(
-      decodeFigures(words, {
-        tensors: memory.tensors.slice(0, (words.u32.length - FIGURES.length) / TENSOR_FIGURES.length),
+  #monitorSource(): MonitorSource {
+    const { settled, memory, records, overrides, scale } = this.#parts;
+    return {
+      learn: (step, skipped) => this.#timeline.learn(step, skipped),
+      context: {
+        tensors: memory.tensors,
         groupNames: this.groups,
         unscale: settled.unscale,
         staticLossScale: settled.staticLossScale,
-        dynamicLossScale: settled.lossScale !== undefined,
+        dynamicLossScale: scale !== undefined,
         p: settled.measures ? settled.clip.p : 2,
-        clipsValue: this.#parts.overrides.shell.CLIP_VALUE === 1,
+        clipsValue: overrides.shell.CLIP_VALUE === 1,
         group: (applied, g) => records.at(applied, g),
-        badSteps: this.#badSteps,
-      }),
-    );
-  }
-
-  #learn(step: number, skipped: number): void {
-    if (step <= this.#knownStep || step > this.#steps) return;
-    this.#knownStep = step;
-    this.#knownSkipped = skipped;
+      },
+    };
   }
 
   #change(concerns: (group: Group, index: number) => boolean, changes: Readonly<Record<string, unknown>>): void {
-    const { groups, rule, settled, overrides } = this.#parts;
+    const { groups, rule, settled, overrides, records } = this.#parts;
     const { name } = rule.definition;
     const changed = groups.map((g, i) => (concerns(g, i) ? changeGroup(rule, name, g, changes) : g));
     checkOverrides(name, overrides, overridesOf(rule, changed, settled));
-    if (changed.some((g, i) => (g.toward === undefined) !== (groups[i]?.toward === undefined)))
+    if (changed.some((g, i) => (g.toward === undefined) !== (groups[i]?.toward === undefined))) {
       throw new OptionError(name, "toward", "cannot be changed after creation", changes.toward);
+    }
     const newTables = changed.some((g, i) => g.hyper !== groups[i]?.hyper);
     groups.splice(0, groups.length, ...changed);
-    this.#parts.records.touch();
-    if (newTables) this.#layOutRows();
+    records.touch();
+    if (newTables) this.#timeline.layOutRows();
   }
 
-  #adoptTensors(): void {
-    const { memory, settled, step, records, groups } = this.#parts;
+  /** Takes on tensors that are new. */
+  #adopt(): void {
+    const { memory, step } = this.#parts;
     for (const tensor of memory.tensors) this.#byName.set(tensor.name, tensor);
-    this.#participation.adopt(memory.tensors.length, this.#steps);
-    const bad = new Uint32Array(memory.tensors.length);
-    bad.set(this.#badSteps);
-    this.#badSteps = bad;
-    this.#figuresRing?.destroy();
-    this.#controlRing?.destroy();
-    if (settled.every > 0)
-      this.#figuresRing = new ReadbackRing(this.device, settled.label, step.figures.size, (data) =>
-        this.#onFigures(data),
-      );
-    if (settled.measures)
-      this.#controlRing = new ReadbackRing(this.device, settled.label, CONTROL.length * 4, (data) =>
-        this.#onControl(data),
-      );
-    step.resizeRecords(records.rows, records.width * groups.length);
+    this.#monitor?.resize(memory.tensors.length, step.figures.size);
   }
 
-  #target(): StateTarget {
+  /** Runs what needs the code of state dicts, which is loaded when first used. */
+  async #withState<T>(run: (state: typeof import("./state.ts"), target: StateTarget) => T | Promise<T>): Promise<T> {
+    const state = await import("./state.ts");
     const { device, settled, rule, memory, groups, overrides, step, scale } = this.#parts;
-    const dynamic = settled.lossScale !== undefined;
-    return {
+    return run(state, {
       device,
       label: settled.label,
       rule: rule.definition,
@@ -530,8 +427,13 @@ export class Optimizer {
       overrides,
       control: step.control,
       unscale: settled.unscale,
-      scale: dynamic ? scale : undefined,
-    };
+      scale,
+    });
+  }
+
+  #monitored(where: string): Monitor {
+    if (!this.#monitor) throw new OptionError(where, "monitor", "must have been given at creation", undefined);
+    return this.#monitor;
   }
 
   #tensor(where: string, name: string): Tensor {
@@ -552,7 +454,8 @@ export class Optimizer {
     const tensor = this.#tensor(where, name);
     if (!(data instanceof Float32Array) || data.length !== tensor.size)
       throw new OptionError(where, `data (${name})`, `must be a Float32Array of ${tensor.size} elements`, data);
-    writeFloats(this.device.queue, tensor[which].buffer, tensor[which].offset, data, 0, tensor.size);
+    const { buffer, offset } = tensor[which];
+    this.device.queue.writeBuffer(buffer, offset, data as Float32Array<ArrayBuffer>);
   }
 
   #alive(where: string): void {

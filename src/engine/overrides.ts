@@ -10,6 +10,8 @@ export interface Overrides {
   readonly rule: Readonly<Record<string, number>>;
   /** State slots of the rule that are allocated. */
   readonly ruleSlots: number;
+  /** Some group has `toward`, `cautious` or `l1`. */
+  readonly modified: boolean;
   /** With `toward` one more slot holds the anchors. */
   readonly anchors: boolean;
 }
@@ -21,16 +23,17 @@ export function overridesOf(rule: Rule, groups: readonly Group[], settled: Settl
   const used = definition.slots.map((slot) => hypers.some((h) => definition.usesSlot?.(slot, h) ?? true));
   const ruleSlots = used.lastIndexOf(true) + 1;
   const anchors = groups.some((g) => g.toward !== undefined);
+  const modified = anchors || groups.some((g) => g.cautious || g.l1 !== 0);
   return {
     shell: {
       COUPLED: Number(groups.some((g) => g.decayMode === "coupled")),
-      MODIFIED: Number(anchors || groups.some((g) => g.cautious || g.l1 !== 0)),
       CLIP_VALUE: Number(groups.some((g) => g.clipValue !== Infinity)),
       KEEP_NON_FINITE: Number(settled.measures && !settled.skipNonFinite),
-      ANCHOR_SLOT: ruleSlots,
+      ...(modified ? { ANCHOR_SLOT: ruleSlots } : {}),
     },
     rule: definition.overrides?.(hypers) ?? {},
     ruleSlots,
+    modified,
     anchors,
   };
 }
@@ -44,7 +47,8 @@ export function checkOverrides(where: string, have: Overrides, need: Overrides):
   const missing = [...Object.entries(need.shell), ...Object.entries(need.rule)].find(
     ([name, value]) => name !== "ANCHOR_SLOT" && value > (have.shell[name] ?? have.rule[name] ?? 0),
   );
-  if (missing === undefined && need.ruleSlots <= have.ruleSlots && need.anchors <= have.anchors) return;
+  const fits = need.ruleSlots <= have.ruleSlots && need.anchors <= have.anchors && need.modified <= have.modified;
+  if (missing === undefined && fits) return;
   throw new OptionError(
     where,
     "options",

@@ -1,6 +1,6 @@
 /** State dicts: everything by tensor name, versioned, exact; hyper-parameters apart from state. */
 import { StateDictError } from "../errors.ts";
-import type { BufferRange, Tensor } from "../host/memory.ts";
+import { type BufferRange, slotRanges, type Tensor } from "../host/memory.ts";
 import { readRanges } from "../host/readback.ts";
 import { CONTROL, TENSOR_CONTROL, Words } from "../kernels/layouts.ts";
 import { type Group, valueAt } from "./groups.ts";
@@ -72,17 +72,6 @@ function slotsOf({ rule, groups, overrides }: StateTarget, tensor: Tensor): { na
     .filter(({ name, slot }) => slot < overrides.ruleSlots && (rule.usesSlot?.(name, group.hyper) ?? true));
   if (group.toward !== undefined) slots.push({ name: ANCHOR, slot: overrides.ruleSlots });
   return slots;
-}
-
-/** Where a slot of a tensor lies; in several pieces if the tensor spans windows. */
-export function slotRanges(tensor: Tensor, slot: number): (BufferRange & { from: number; count: number })[] {
-  return tensor.pieces.map(({ window, from, at, count }) => ({
-    buffer: window.state.buffer,
-    offset: window.state.offset + (slot * window.stride + at) * 4,
-    size: count * 4,
-    from,
-    count,
-  }));
 }
 
 /** State of some tensors and what the device has counted. `steps` = steps encoded; `countOf` = a tensor's, skipped ones included. */
@@ -246,10 +235,10 @@ export function applyState(target: StateTarget, state: StateDict): void {
   const { queue } = target.device;
   for (const tensor of target.tensors) {
     const { param, slots } = state.tensors[tensor.name] as TensorState;
-    writeFloats(queue, tensor.param.buffer, tensor.param.offset, param, 0, tensor.size);
+    write(queue, tensor.param.buffer, tensor.param.offset, param, 0, tensor.size);
     for (const { name, slot } of slotsOf(target, tensor)) {
       for (const { buffer, offset, from, count } of slotRanges(tensor, slot))
-        writeFloats(queue, buffer, offset, slots[name] as Float32Array, from, count);
+        write(queue, buffer, offset, slots[name] as Float32Array, from, count);
     }
   }
   const control = new Words(CONTROL.length + TENSOR_CONTROL.length * target.tensors.length);
@@ -266,8 +255,8 @@ export function applyState(target: StateTarget, state: StateDict): void {
   if (target.scale && state.lossScale) writeScale(target.device, target.scale, state.lossScale);
 }
 
-/** Writes elements `from` to `from + count` of `data`, whatever array buffer they are a view of. */
-export function writeFloats(
+/** Writes elements `from` to `from + count` of `data`. */
+function write(
   queue: GPUQueue,
   buffer: GPUBuffer,
   offset: number,

@@ -8,7 +8,7 @@
  * State is always the engine's: per window, slot after slot.
  */
 import { DeviceError } from "../errors.ts";
-import { F32, F32X4, type Storage } from "../kernels/kernels.ts";
+import { F32, F32X4, type Storage } from "../kernels/storage.ts";
 import type { Limits } from "./limits.ts";
 
 /** A range of a buffer, in bytes. */
@@ -278,4 +278,15 @@ export class Memory {
     this.buffers.push(buffer);
     return buffer;
   }
+}
+
+/** Where a state slot of a tensor lies; in several pieces if the tensor spans windows. */
+export function slotRanges(tensor: Tensor, slot: number): (BufferRange & { from: number; count: number })[] {
+  return tensor.pieces.map(({ window, from, at, count }) => ({
+    buffer: window.state.buffer,
+    offset: window.state.offset + (slot * window.stride + at) * 4,
+    size: count * 4,
+    from,
+    count,
+  }));
 }

@@ -1,6 +1,6 @@
 /** Compiles kernels: once, asynchronously, with errors told in terms of `.wgsl` files and lines. */
 import { ShaderError } from "../errors.ts";
-import type { BindingKind, Kernel } from "../kernels/kernels.ts";
+import { type BindingKind, type Kernel, libraryOf } from "../kernels/kernel.ts";
 import { linkWgsl, type WgslFile } from "../kernels/wgsl.ts";
 
 /** A compiled kernel. */
@@ -30,7 +30,7 @@ export async function compileKernel(
   aliases: Readonly<Record<string, WgslFile>>,
   constants: Readonly<Record<string, number>>,
 ): Promise<Compiled> {
-  const linked = linkWgsl(kernel.file, aliases);
+  const linked = linkWgsl(kernel.file, { ...libraryOf(kernel), ...aliases });
   device.pushErrorScope("validation");
   const module = device.createShaderModule({ label, code: linked.text });
   const layout = device.createBindGroupLayout({

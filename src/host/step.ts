@@ -2,18 +2,10 @@
  * One step on the GPU, in order: measure, control, update, summarize, copy. Reading `encode` from top to bottom is the data flow.
  * Everything is made beforehand; a step only sets pipelines and bind groups.
  */
-import {
-  ACCUMULATE,
-  CONTROL_STAGE,
-  F32,
-  F32X4,
-  type Kernel,
-  MEASURE,
-  type Storage,
-  SUMMARIZE,
-  UPDATE,
-} from "../kernels/kernels.ts";
+import type { Kernel } from "../kernels/kernel.ts";
 import { CONTROL, FIGURES, HEADER, TENSOR_CONTROL, TENSOR_FIGURES, Words } from "../kernels/layouts.ts";
+import { F32, F32X4, type Storage } from "../kernels/storage.ts";
+import { NO_FIGURES, PLAIN_DECAY, UPDATE } from "../kernels/update.ts";
 import type { WgslFile } from "../kernels/wgsl.ts";
 import type { Limits } from "./limits.ts";
 import type { BufferRange, Memory, Window } from "./memory.ts";
@@ -30,11 +22,14 @@ export interface StepOptions {
   /** Gradients are measured before the update. `p` of the norm, 0 for infinity. */
   readonly measure: { readonly p: number; readonly lossScale: 0 | 1 | 2 } | undefined;
   readonly monitors: boolean;
+  /** Some group has `toward`, `cautious` or `l1`. */
+  readonly modifiesDecay: boolean;
   readonly clipsValue: boolean;
   readonly accumulates: boolean;
   /** What raw gradients are multiplied by where nothing is measured, and so `control` decides nothing. */
   readonly unscale: number;
-  readonly scaler: GPUBuffer;
+  /** Buffer of the dynamic loss scale. */
+  readonly scaler: GPUBuffer | undefined;
 }
 
 /** What one call of `encode` does. */
@@ -58,15 +53,23 @@ const STORAGE = 0x80;
 const COPY_SRC = 0x4;
 const COPY_DST = 0x8;
 
-type Variant = "measure" | "update" | "update figures" | "accumulate first" | "accumulate";
+type Variant = "measure" | "control" | "update" | "update figures" | "summarize" | "accumulate first" | "accumulate";
+
+/** A compiled variant of a kernel; without a storage format it works on tables alone. */
+interface Stage extends Compiled {
+  readonly kernel: Kernel;
+  readonly variant: Variant;
+  readonly storage: Storage | undefined;
+}
 
 /** Encodes steps. Owns every buffer of a step but parameters, gradients and state. */
 export class StepEncoder {
   readonly #device: GPUDevice;
   readonly #memory: Memory;
   readonly #options: StepOptions;
-  readonly #pipelines = new Map<string, Compiled>();
+  readonly #pipelines = new Map<string, Stage>();
   readonly #headers: GPUBuffer;
+  readonly #scaler: GPUBuffer;
   readonly #headerWords = new Words(HEADER.length);
   #records!: GPUBuffer;
   #stepRows!: GPUBuffer;
@@ -79,7 +82,7 @@ export class StepEncoder {
   control!: GPUBuffer;
   /** `struct Figures` of the newest monitored step. */
   figures!: GPUBuffer;
-  #shared = new Map<Kernel, GPUBindGroup>();
+  #shared = new Map<Variant, GPUBindGroup>();
   #perWindow = new Map<Window, Map<string, GPUBindGroup>>();
   #tableSlot = 0;
   #tableCopy: number | undefined;
@@ -88,6 +91,8 @@ export class StepEncoder {
     this.#device = device;
     this.#memory = memory;
     this.#options = options;
+    // The control stage binds a loss scale, used or not.
+    this.#scaler = options.scaler ?? this.#buffer("no loss scale", 32, STORAGE);
     this.#headers = this.#buffer("headers", HEADER_SLOTS * HEADER_STRIDE, UNIFORM | COPY_DST);
   }
 
@@ -104,36 +109,61 @@ export class StepEncoder {
     return step;
   }
 
-  /** Compiles what the windows need and is not compiled yet. */
+  /** Compiles what the windows need and is not compiled yet. Kernels that are not asked for are not even loaded. */
   async compile(): Promise<void> {
-    const { rule, measure, updateOverrides, ruleOverrides, monitors, accumulates, clipsValue } = this.#options;
+    const { rule, measure, updateOverrides, ruleOverrides, monitors, accumulates, clipsValue, modifiesDecay } =
+      this.#options;
+    const [measuring, deciding, monitored, summing, modified, accumulating] = await Promise.all([
+      measure && import("../kernels/measure.ts"),
+      measure && import("../kernels/control.ts"),
+      monitors && import("../kernels/norm-figures.ts"),
+      monitors && import("../kernels/summarize.ts"),
+      modifiesDecay && import("../kernels/modified-decay.ts"),
+      accumulates && import("../kernels/accumulate.ts"),
+    ]);
     const jobs: Promise<void>[] = [];
-    const add = (name: string, kernel: Kernel, storage: Storage, constants: Record<string, number>): void => {
+    const add = (
+      variant: Variant,
+      storage: Storage | undefined,
+      kernel: Kernel,
+      constants: Record<string, number>,
+      aliases: Record<string, WgslFile> = {},
+    ): void => {
+      const name = variantName(variant, storage);
       if (this.#pipelines.has(name)) return;
-      const aliases = { storage: storage.file, rule };
-      const label = `${this.#options.label} ${name}`;
-      jobs.push(
-        compileKernel(this.#device, label, kernel, aliases, { WORKGROUP_SIZE, ...constants }).then((compiled) => {
-          this.#pipelines.set(name, compiled);
-        }),
-      );
+      const files = storage ? { storage: storage.file, ...aliases } : aliases;
+      const job = compileKernel(this.#device, `${this.#options.label} ${name}`, kernel, files, {
+        WORKGROUP_SIZE,
+        ...constants,
+      });
+      jobs.push(job.then((compiled) => void this.#pipelines.set(name, { ...compiled, kernel, variant, storage })));
     };
+    const decay = modified ? modified.MODIFIED_DECAY : PLAIN_DECAY;
+    const overrides = { ...updateOverrides, ...ruleOverrides };
     for (const storage of [F32X4, F32]) {
       if (!this.#memory.windows.some((w) => w.storage === storage)) continue;
-      const overrides = { ...updateOverrides, ...ruleOverrides };
-      const name = (variant: Variant): string => variantName(variant, storage);
-      if (measure) add(name("measure"), MEASURE, storage, { NORM_P: measure.p });
-      add(name("update"), UPDATE, storage, overrides);
-      if (monitors)
-        add(name("update figures"), UPDATE, storage, { ...overrides, FIGURES: 1, FIGURES_GRAD: Number(!measure) });
-      if (accumulates) {
-        add(name("accumulate first"), ACCUMULATE, storage, { FIRST: 1 });
-        add(name("accumulate"), ACCUMULATE, storage, {});
+      if (measuring) add("measure", storage, measuring.MEASURE, { NORM_P: measure?.p ?? 2 });
+      add("update", storage, UPDATE, overrides, { rule, decay, figures: NO_FIGURES });
+      if (monitored) {
+        const constants = { ...overrides, FIGURES_GRAD: Number(!measure) };
+        add("update figures", storage, monitored.UPDATE_FIGURES, constants, {
+          rule,
+          decay,
+          figures: monitored.NORM_FIGURES,
+        });
+      }
+      if (accumulating) {
+        add("accumulate first", storage, accumulating.ACCUMULATE, { FIRST: 1 });
+        add("accumulate", storage, accumulating.ACCUMULATE, {});
       }
     }
-    if (measure) add("control", CONTROL_STAGE, F32X4, { NORM_P: measure.p, LOSS_SCALE: measure.lossScale });
-    if (monitors)
-      add("summarize", SUMMARIZE, F32X4, { FIGURES_GRAD: Number(!measure), CLIP_VALUE: Number(clipsValue) });
+    if (deciding && measure)
+      add("control", undefined, deciding.CONTROL_STAGE, { NORM_P: measure.p, LOSS_SCALE: measure.lossScale });
+    if (summing)
+      add("summarize", undefined, summing.SUMMARIZE, {
+        FIGURES_GRAD: Number(!measure),
+        CLIP_VALUE: Number(clipsValue),
+      });
     const results = await Promise.allSettled(jobs);
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }
@@ -254,10 +284,10 @@ export class StepEncoder {
     if (plan.update) {
       if (measure) {
         this.#overWindows(pass, plan.slot, "measure");
-        this.#once(pass, plan.slot, "control", CONTROL_STAGE);
+        this.#once(pass, plan.slot, "control");
       }
       this.#overWindows(pass, plan.slot, plan.figures ? "update figures" : "update");
-      if (plan.figures) this.#once(pass, plan.slot, "summarize", SUMMARIZE);
+      if (plan.figures) this.#once(pass, plan.slot, "summarize");
     }
     pass.end();
   }
@@ -269,12 +299,11 @@ export class StepEncoder {
   rehearse(): void {
     const encoder = this.#device.createCommandEncoder({ label: `${this.#options.label} rehearse` });
     const pass = encoder.beginComputePass({ label: `${this.#options.label} rehearse` });
-    for (const [name, { pipeline, layout }] of this.#pipelines) {
-      const [variant] = name.split(" f32") as [Variant];
+    for (const stage of this.#pipelines.values()) {
+      pass.setPipeline(stage.pipeline);
+      if (!stage.storage) pass.setBindGroup(0, this.#sharedBindings(stage), [0]);
       for (const window of this.#memory.windows) {
-        if (name !== variantName(variant, window.storage)) continue;
-        pass.setPipeline(pipeline);
-        pass.setBindGroup(0, this.#windowBindings(window, variant, layout), [0]);
+        if (window.storage === stage.storage) pass.setBindGroup(0, this.#windowBindings(window, stage), [0]);
       }
     }
     pass.end();
@@ -283,59 +312,54 @@ export class StepEncoder {
 
   #overWindows(pass: GPUComputePassEncoder, slot: number, variant: Variant): void {
     const most = this.#options.limits.maxComputeWorkgroupsPerDimension;
-    let current: Compiled | undefined;
+    let current: Stage | undefined;
     for (const window of this.#memory.windows) {
-      const compiled = this.#pipelines.get(variantName(variant, window.storage)) as Compiled;
-      if (compiled !== current) pass.setPipeline(compiled.pipeline);
-      current = compiled;
-      pass.setBindGroup(0, this.#windowBindings(window, variant, compiled.layout), [slot * HEADER_STRIDE]);
+      const stage =
+        current?.storage === window.storage
+          ? current
+          : (this.#pipelines.get(variantName(variant, window.storage)) as Stage);
+      if (stage !== current) pass.setPipeline(stage.pipeline);
+      current = stage;
+      pass.setBindGroup(0, this.#windowBindings(window, stage), [slot * HEADER_STRIDE]);
       pass.dispatchWorkgroups(Math.min(window.chunkEnd - window.chunkBegin, most));
     }
   }
 
-  #once(pass: GPUComputePassEncoder, slot: number, name: string, kernel: Kernel): void {
-    const { pipeline, layout } = this.#pipelines.get(name) as Compiled;
-    let bindings = this.#shared.get(kernel);
-    if (!bindings) {
-      bindings = this.#bind(name, kernel, layout, {});
-      this.#shared.set(kernel, bindings);
-    }
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, bindings, [slot * HEADER_STRIDE]);
+  #once(pass: GPUComputePassEncoder, slot: number, variant: Variant): void {
+    const stage = this.#pipelines.get(variant) as Stage;
+    pass.setPipeline(stage.pipeline);
+    pass.setBindGroup(0, this.#sharedBindings(stage), [slot * HEADER_STRIDE]);
     pass.dispatchWorkgroups(1);
   }
 
-  #windowBindings(window: Window, variant: Variant, layout: GPUBindGroupLayout): GPUBindGroup {
-    const byVariant = this.#perWindow.get(window) ?? new Map<string, GPUBindGroup>();
-    this.#perWindow.set(window, byVariant);
-    // Both update variants bind the same things, and so do both of accumulate; layouts of equal entries are compatible.
-    const key = `${variant.split(" ")[0]} ${rangeKey(window.param)} ${rangeKey(window.grad)}`;
-    let group = byVariant.get(key);
-    if (!group) {
-      const kernel = variant === "measure" ? MEASURE : variant.startsWith("update") ? UPDATE : ACCUMULATE;
-      const grads = kernel !== ACCUMULATE && window.sums ? window.sums : window.grad;
-      const i = this.#memory.windows.indexOf(window);
-      group = this.#bind(variant, kernel, layout, {
-        window: { buffer: this.#windows, offset: i * WINDOW_STRIDE, size: WINDOW_STRIDE },
-        params: window.param,
-        grads,
-        state: window.state,
-        ...(window.sums ? { sums: window.sums } : {}),
-      });
-      // Callers of attached tensors may recycle buffers: keep the newest few groups only, so that old buffers can go.
-      const oldest = byVariant.size >= MOST_GROUPS ? byVariant.keys().next().value : undefined;
-      if (oldest !== undefined) byVariant.delete(oldest);
-      byVariant.set(key, group);
-    }
+  #sharedBindings(stage: Stage): GPUBindGroup {
+    const group = this.#shared.get(stage.variant) ?? this.#bind(stage, {});
+    this.#shared.set(stage.variant, group);
     return group;
   }
 
-  #bind(
-    name: string,
-    kernel: Kernel,
-    layout: GPUBindGroupLayout,
-    ranges: Readonly<Record<string, BufferRange>>,
-  ): GPUBindGroup {
+  #windowBindings(window: Window, stage: Stage): GPUBindGroup {
+    const cached = this.#perWindow.get(window) ?? new Map<string, GPUBindGroup>();
+    this.#perWindow.set(window, cached);
+    const key = `${stage.variant} ${rangeKey(window.param)} ${rangeKey(window.grad)}`;
+    const known = cached.get(key);
+    if (known) return known;
+    const i = this.#memory.windows.indexOf(window);
+    const group = this.#bind(stage, {
+      window: { buffer: this.#windows, offset: i * WINDOW_STRIDE, size: WINDOW_STRIDE },
+      params: window.param,
+      grads: stage.kernel.name !== "accumulate" && window.sums ? window.sums : window.grad,
+      state: window.state,
+      ...(window.sums ? { sums: window.sums } : {}),
+    });
+    // Callers of attached tensors may recycle buffers: keep the newest few groups only, so that old buffers can go.
+    const oldest = cached.size >= MOST_GROUPS ? cached.keys().next().value : undefined;
+    if (oldest !== undefined) cached.delete(oldest);
+    cached.set(key, group);
+    return group;
+  }
+
+  #bind({ kernel, layout, variant }: Stage, ranges: Readonly<Record<string, BufferRange>>): GPUBindGroup {
     const whole: Readonly<Record<string, GPUBuffer>> = {
       table: this.#table,
       records: this.#records,
@@ -343,10 +367,10 @@ export class StepEncoder {
       control: this.control,
       partials: this.#partials,
       figures: this.figures,
-      scaler: this.#options.scaler,
+      scaler: this.#scaler,
     };
     return this.#device.createBindGroup({
-      label: `${this.#options.label} ${name}`,
+      label: `${this.#options.label} ${variant}`,
       layout,
       entries: kernel.bindings.map(([binding, kind], i) => {
         if (kind === "header")
@@ -377,15 +401,16 @@ export class StepEncoder {
     ]) {
       buffer?.destroy();
     }
+    if (!this.#options.scaler) this.#scaler.destroy();
     this.forgetBindings();
   }
 }
 
-// Bind groups kept per window: three kernels, times the buffers that a framework's allocator hands round.
+// Bind groups kept per window: a few variants, times the buffers that a framework's allocator hands round.
 const MOST_GROUPS = 24;
 
-function variantName(variant: Variant, storage: Storage): string {
-  return `${variant} ${storage === F32X4 ? "f32x4" : "f32"}`;
+function variantName(variant: Variant, storage: Storage | undefined): string {
+  return storage ? `${variant} ${storage.file.path}` : variant;
 }
 
 const ids = new WeakMap<GPUBuffer, number>();

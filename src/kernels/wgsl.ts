@@ -3,12 +3,6 @@
  * message can be told in terms of the files people edit.
  */
 
-import groupRecord from "../../shaders/lib/group-record.wgsl?raw";
-import laneNorm from "../../shaders/lib/lane-norm.wgsl?raw";
-import lossScale from "../../shaders/lib/loss-scale.wgsl?raw";
-import norm from "../../shaders/lib/norm.wgsl?raw";
-import records from "../../shaders/lib/records.wgsl?raw";
-import reduce from "../../shaders/lib/reduce.wgsl?raw";
 import { ShaderError } from "../errors.ts";
 
 /** A `.wgsl` file: its path below `shaders/`, and its text. */
@@ -24,22 +18,13 @@ export interface LinkedWgsl {
   readonly origins: readonly { readonly path: string; readonly line: number }[];
 }
 
-const LIBRARY: Readonly<Record<string, string>> = {
-  "lib/group-record": groupRecord,
-  "lib/lane-norm": laneNorm,
-  "lib/loss-scale": lossScale,
-  "lib/norm": norm,
-  "lib/records": records,
-  "lib/reduce": reduce,
-};
-
 /**
  * Links `file` with what it imports.
  *
- * @param aliases files for imports that name a role instead of a library file, such as `rule` and `storage`.
+ * @param imports files by the name they are imported by: `lib/norm`, or a role such as `rule` and `storage`.
  * @throws {ShaderError} for an import that nothing answers to.
  */
-export function linkWgsl(file: WgslFile, aliases: Readonly<Record<string, WgslFile>>): LinkedWgsl {
+export function linkWgsl(file: WgslFile, imports: Readonly<Record<string, WgslFile>>): LinkedWgsl {
   const lines: string[] = [];
   const origins: { path: string; line: number }[] = [];
   const seen = new Set<string>();
@@ -51,9 +36,7 @@ export function linkWgsl(file: WgslFile, aliases: Readonly<Record<string, WgslFi
         origins.push({ path: current.path, line: i + 1 });
         return;
       }
-      const imported = Object.hasOwn(aliases, name)
-        ? aliases[name]
-        : Object.hasOwn(LIBRARY, name) && { path: `${name}.wgsl`, text: LIBRARY[name] as string };
+      const imported = Object.hasOwn(imports, name) && imports[name];
       if (!imported) throw new ShaderError(`shaders/${current.path}:${i + 1}: nothing to import as ${name}`);
       if (seen.has(imported.path)) return;
       seen.add(imported.path);

@@ -1,7 +1,7 @@
 /** One dispatch of a static plan: all that a step needs is made beforehand, so that recording it allocates nothing. */
 import type { BufferSlice } from "../engine/options.ts";
 import { type Compiled, compileKernel } from "../host/pipelines.ts";
-import type { BindingKind, Kernel } from "../kernels/kernels.ts";
+import type { BindingKind, Kernel } from "../kernels/kernel.ts";
 import type { WgslFile } from "../kernels/wgsl.ts";
 
 /** A compiled kernel with its buffers and its grid. */

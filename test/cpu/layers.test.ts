@@ -85,7 +85,7 @@ test("file stems are kebab-case and say what is inside", () => {
   const files = ["src", "shaders", "test", "bench", "demo"].flatMap((folder) => filesBelow(folder, /\.(ts|wgsl)$/));
   expect(files.length).toBeGreaterThan(30);
   const bad = files.filter((file) => {
-    const stem = basename(file).replace(/(\.(test|bench|d))?\.(ts|wgsl)$/, "");
+    const stem = basename(file).replace(/(\.(test|bench|config|d))?\.(ts|wgsl)$/, "");
     return !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(stem) || /^(utils?|common|helpers?|misc)$/.test(stem);
   });
   expect(bad).toEqual([]);

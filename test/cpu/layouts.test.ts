@@ -4,7 +4,8 @@ import { type StructInfo, WgslReflect } from "wgsl_reflect/wgsl_reflect.module.j
 import type { HyperOptions, RuleDefinition } from "../../src/engine/rule.ts";
 import { WORKGROUP_SIZE } from "../../src/host/step.ts";
 import { adam, adamw, sgd } from "../../src/index.ts";
-import * as kernelTable from "../../src/kernels/kernels.ts";
+import { CONTROL_STAGE } from "../../src/kernels/control.ts";
+import { type Kernel, libraryOf } from "../../src/kernels/kernel.ts";
 import {
   CONTROL,
   FIGURES,
@@ -18,13 +19,14 @@ import {
   WINDOW,
   Words,
 } from "../../src/kernels/layouts.ts";
+import { UPDATE_LOSS_SCALE } from "../../src/kernels/loss-scale.ts";
+import { F32 } from "../../src/kernels/storage.ts";
+import { SUMMARIZE } from "../../src/kernels/summarize.ts";
+import { UPDATE } from "../../src/kernels/update.ts";
 import { linkWgsl, type WgslFile } from "../../src/kernels/wgsl.ts";
 import { BATCH_BYTES, OUTCOME_BYTES, RECORD_BYTES } from "../../src/nn/batch.ts";
 import { stripWgsl } from "../../vite-wgsl.ts";
-
-const { F32, F32X4 } = kernelTable;
-const KERNELS = Object.values(kernelTable).filter((value) => "entryPoint" in value);
-const STORAGES = [F32, F32X4];
+import { KERNELS, linksOf, STORAGES } from "../kernel-table.ts";
 
 /** Every option of a rule that changes how its numbers are computed. */
 const RULES: readonly { rule: RuleDefinition; options: readonly HyperOptions[] }[] = [
@@ -68,8 +70,11 @@ const ruleFile = (rule: RuleDefinition): WgslFile => ({
   text: rule.wgsl,
 });
 
-function linked(kernel: kernelTable.Kernel, storage = F32X4, rule = adam().definition): WgslReflect {
-  return reflect(linkWgsl(kernel.file, { storage: storage.file, rule: ruleFile(rule) }).text);
+/** The kernel in every way it can be linked. */
+function allLinked(kernel: Kernel, rule = adam().definition): WgslReflect[] {
+  return linksOf(kernel, ruleFile(rule)).map((links) =>
+    reflect(linkWgsl(kernel.file, { ...libraryOf(kernel), ...links }).text),
+  );
 }
 
 /** `name type@offset` of each field. */
@@ -92,7 +97,7 @@ const STRUCTS: Readonly<Record<string, { layout: Layout; rest?: string }>> = {
 // By the rule's table; see below.
 const OF_RULES = ["Hyper", "StepRow"];
 // Never leave the GPU.
-const INTERNAL = ["Norm", "Partial", "Sum"];
+const INTERNAL = ["Norm", "Partial", "Sum", "Sums"];
 const OF_THE_TRAINING_KIT: Readonly<Record<string, number>> = {
   Batch: BATCH_BYTES,
   RowOutcome: OUTCOME_BYTES,
@@ -110,7 +115,7 @@ describe("structures", () => {
 
   const seen = new Map<string, Set<string>>();
   for (const kernel of KERNELS)
-    for (const { name, members, size } of linked(kernel).structs)
+    for (const { name, members, size } of allLinked(kernel).flatMap((reflection) => reflection.structs))
       if (name in STRUCTS) {
         const variants = seen.get(name) ?? new Set();
         seen.set(name, variants.add(JSON.stringify({ size, fields: fieldsOf({ members } as StructInfo) })));
@@ -128,8 +133,7 @@ describe("structures", () => {
     ["Control", "TensorControl", TENSOR_CONTROL],
     ["Figures", "TensorFigures", TENSOR_FIGURES],
   ] as const)("rows of %s are %s without padding", (struct, row, layout) => {
-    const kernel = kernelTable.SUMMARIZE;
-    const reflection = linked(kernel);
+    const [reflection] = allLinked(SUMMARIZE) as [WgslReflect];
     const array = reflection.structs.find((s) => s.name === struct)?.members.at(-1)?.type;
     expect(array).toMatchObject({ name: "array", stride: layout.length * 4, format: { name: row } });
   });
@@ -144,7 +148,7 @@ describe("structures", () => {
     const words = new Words(20);
     words.write(TENSOR_CONTROL, 3, { skipped: 0xfffffffe, factor: 0.1, bad_steps: 7 });
     const bytes = new DataView(words.u32.buffer);
-    const { members } = linked(kernelTable.CONTROL_STAGE).structs.find((s) => s.name === "TensorControl")!;
+    const { members } = allLinked(CONTROL_STAGE)[0]!.structs.find((s) => s.name === "TensorControl")!;
     const offset = (name: string) => 12 + members.find((m) => m.name === name)!.offset;
     expect(bytes.getUint32(offset("skipped"), true)).toBe(0xfffffffe);
     expect(bytes.getFloat32(offset("factor"), true)).toBe(Math.fround(0.1));
@@ -161,7 +165,7 @@ describe("structures", () => {
 });
 
 describe.each(RULES)("rule $rule.name", ({ rule, options }) => {
-  const reflection = linked(kernelTable.UPDATE, F32X4, rule);
+  const [reflection] = allLinked(UPDATE, rule) as [WgslReflect];
   const struct = (name: string) => fieldsOf(reflection.structs.find((s) => s.name === name));
   const floats = (names: readonly string[]) => names.map((name, i) => `${name} f32@${i * 4}`);
 
@@ -204,9 +208,9 @@ function stubRule(wgsl: string): string {
 describe.each(KERNELS)("kernel $name", (kernel) => {
   const kinds = { uniform: "uniform", read: "storage read", write: "storage read_write" } as const;
 
-  test.each(STORAGES)("bindings, with $file.path", (storage) => {
-    for (const { rule } of RULES) {
-      const { uniforms, storage: buffers, textures, samplers } = linked(kernel, storage, rule);
+  test("bindings, whatever is linked in", () => {
+    for (const reflection of RULES.flatMap(({ rule }) => allLinked(kernel, rule))) {
+      const { uniforms, storage: buffers, textures, samplers } = reflection;
       expect([...textures, ...samplers]).toEqual([]);
       const declared = [
         ...uniforms.map((u) => ({ at: u.binding, group: u.group, text: `${u.name}: uniform` })),
@@ -224,13 +228,13 @@ describe.each(KERNELS)("kernel $name", (kernel) => {
   });
 
   test("one entry point, of the name in the table", () => {
-    expect(linked(kernel).entry.compute.map((e) => e.name)).toEqual([kernel.entryPoint]);
+    for (const { entry } of allLinked(kernel)) expect(entry.compute.map((e) => e.name)).toEqual([kernel.entryPoint]);
   });
 
   test("WORKGROUP_SIZE is by default what the host gives", () => {
     const declared = /override WORKGROUP_SIZE: u32 = (\d+);/.exec(kernel.file.text)?.[1];
     // One invocation does all of update-loss-scale.
-    if (kernel === kernelTable.UPDATE_LOSS_SCALE) expect(declared).toBeUndefined();
+    if (kernel === UPDATE_LOSS_SCALE) expect(declared).toBeUndefined();
     else expect(Number(declared)).toBe(WORKGROUP_SIZE);
   });
 });
@@ -243,7 +247,7 @@ test("bits of the modifiers", () => {
 test("lanes of the storage formats", () => {
   const packed = (text: string) => /alias Packed = (\w+);/.exec(text)?.[1];
   expect(STORAGES.map(({ file, lanes }) => [packed(file.text), lanes])).toEqual([
-    ["f32", 1],
     ["vec4f", 4],
+    ["f32", 1],
   ]);
 });

@@ -7,17 +7,17 @@ import { create } from "webgpu";
 import { ShaderError } from "../../src/errors.ts";
 import { compileKernel } from "../../src/host/pipelines.ts";
 import { adam, defineRule, sgd } from "../../src/index.ts";
-import * as kernelTable from "../../src/kernels/kernels.ts";
+import type { Kernel } from "../../src/kernels/kernel.ts";
+import { MEASURE } from "../../src/kernels/measure.ts";
+import { UPDATE_FIGURES } from "../../src/kernels/norm-figures.ts";
+import { PLAIN_DECAY, UPDATE } from "../../src/kernels/update.ts";
 import type { WgslFile } from "../../src/kernels/wgsl.ts";
 import { batchGather, batchRecord } from "../../src/nn/batch.ts";
 import { linearForward, linearInputGradient, linearWeightGradient } from "../../src/nn/linear.ts";
 import { softmaxCrossEntropy } from "../../src/nn/softmax-cross-entropy.ts";
 import { stripWgsl } from "../../vite-wgsl.ts";
+import { KERNELS, linksOf } from "../kernel-table.ts";
 
-type Kernel = kernelTable.Kernel;
-
-const KERNELS = Object.values(kernelTable).filter((value) => "entryPoint" in value);
-const STORAGES = [kernelTable.F32, kernelTable.F32X4];
 const SHADERS: Readonly<Record<string, string>> = import.meta.glob("../../shaders/**/*.wgsl", {
   query: "?raw",
   import: "default",
@@ -69,31 +69,34 @@ const compile = (kernel: Kernel, aliases: Record<string, WgslFile>, constants: R
   compileKernel(device, `optim.${kernel.name}`, kernel, aliases, constants);
 
 describe("kernels", () => {
-  const imports = (kernel: Kernel, role: string) => kernel.file.text.includes(`#import ${role}\n`);
   const rows = KERNELS.flatMap((kernel) =>
-    (imports(kernel, "storage") ? STORAGES : STORAGES.slice(0, 1)).flatMap((storage) =>
-      (imports(kernel, "rule") ? RULES : RULES.slice(0, 1)).map((rule) => ({ kernel, storage, rule })),
+    (kernel.file.text.includes("#import rule\n") ? RULES : RULES.slice(0, 1)).flatMap((rule) =>
+      linksOf(kernel, rule).map((links) => ({ kernel, links })),
     ),
   );
 
-  test.each(rows)("$kernel.name with $storage.file.path and $rule.path", async ({ kernel, storage, rule }) => {
-    const text = imports(kernel, "rule") ? kernel.file.text + rule.text : kernel.file.text;
-    const all = variants(text);
-    for (const constants of all) {
-      const { pipeline } = await compile(kernel, { storage: storage.file, rule }, constants);
-      expect(pipeline.label).toBe(`optim.${kernel.name}`);
-    }
-    expect(all.length).toBeGreaterThanOrEqual(2 ** [...text.matchAll(/^override \w+: bool/gm)].length);
-  });
+  test.each(rows)(
+    "$kernel.name with $links.storage.path, $links.rule.path, $links.decay.path",
+    async ({ kernel, links }) => {
+      const used = Object.entries(links).filter(([role]) => kernel.file.text.includes(`#import ${role}\n`));
+      const text = [kernel.file.text, ...used.map(([, file]) => file.text)].join("\n");
+      const all = variants(text);
+      for (const constants of all) {
+        const { pipeline } = await compile(kernel, links, constants);
+        expect(pipeline.label).toBe(`optim.${kernel.name}`);
+      }
+      expect(all.length).toBeGreaterThanOrEqual(2 ** [...text.matchAll(/^override \w+: bool/gm)].length);
+    },
+  );
 
   test.each(KERNELS)("$name as the build strips it", async (kernel) => {
+    const library = Object.fromEntries(
+      Object.entries(kernel.library ?? {}).map(([name, text]) => [name, stripWgsl(text)]),
+    );
     const strip = ({ path, text }: WgslFile): WgslFile => ({ path, text: stripWgsl(text) });
-    const library = Object.entries(SHADERS)
-      .map(([path, text]) => ({ path: path.replace("../../shaders/", ""), text }))
-      .filter(({ path }) => path.startsWith("lib/"))
-      .map((file) => [file.path.replace(".wgsl", ""), strip(file)] as const);
-    const aliases = { ...Object.fromEntries(library), storage: strip(kernelTable.F32X4.file), rule: strip(anyRule) };
-    await compile({ ...kernel, file: strip(kernel.file) }, aliases, {});
+    const [links] = linksOf(kernel, anyRule) as [Record<string, WgslFile>];
+    const stripped = Object.fromEntries(Object.entries(links).map(([role, file]) => [role, strip(file)]));
+    await compile({ ...kernel, library, file: strip(kernel.file) }, stripped, {});
   });
 
   test("the rules of the table are the files of shaders/rules", () => {
@@ -113,7 +116,7 @@ describe("kernels", () => {
         fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Lane { return lr * sign(g); }`,
     });
     const rule = { path: "rules/sign.wgsl", text: sign().definition.wgsl };
-    for (const storage of STORAGES) await compile(kernelTable.UPDATE, { storage: storage.file, rule }, {});
+    for (const links of linksOf(UPDATE, rule)) await compile(UPDATE, links, {});
   });
 });
 
@@ -161,7 +164,7 @@ describe("what is wrong is told by file and line", () => {
     expect(error).toBeInstanceOf(ShaderError);
     return error as Error;
   };
-  const aliases = { storage: kernelTable.F32X4.file, rule: anyRule };
+  const [aliases] = linksOf(UPDATE, anyRule) as [Record<string, WgslFile>];
   // The line that opens the body of an entry point.
   const ENTRY = /\blane: u32\) \{$|^fn update_loss_scale\(\) \{$/;
 
@@ -177,46 +180,47 @@ describe("what is wrong is told by file and line", () => {
   test.each(["lib/records", "lib/norm", "lib/reduce", "lib/lane-norm", "lib/group-record"])("in %s", async (name) => {
     const { text, line } = plant(SHADERS[`../../shaders/${name}.wgsl`]!, /^}/, "const PLANTED: f32 = true;");
     const file = { path: `${name}.wgsl`, text };
-    const { message } = await failure(kernelTable.UPDATE, { ...aliases, [name]: file }, {});
-    expect(message).toMatch(new RegExp(`^optim.update: shaders/${name}.wgsl:${line}:\\d+: `));
+    const [links] = linksOf(UPDATE_FIGURES, anyRule);
+    const { message } = await failure(UPDATE_FIGURES, { ...links, [name]: file }, {});
+    expect(message).toMatch(new RegExp(`^optim.update-figures: shaders/${name}.wgsl:${line}:\\d+: `));
   });
 
   test.each(RULES)("in $path", async ({ path, text }) => {
     const planted = plant(text, /^fn update_rule/, "  missing();");
-    const { message } = await failure(kernelTable.UPDATE, { ...aliases, rule: { path, text: planted.text } }, {});
+    const { message } = await failure(UPDATE, { ...aliases, rule: { path, text: planted.text } }, {});
     expect(message).toMatch(new RegExp(`^optim.update: shaders/${path}:${planted.line}:3: .*missing`));
   });
 
-  test("a rule without update_rule is told at the call in update.wgsl", async () => {
+  test("a rule without update_rule is told at the call in decay/plain.wgsl", async () => {
     const text = anyRule.text.replace("fn update_rule", "fn rule_update");
-    const { message } = await failure(kernelTable.UPDATE, { ...aliases, rule: { ...anyRule, text } }, {});
-    const [, line] = /^optim.update: shaders\/update.wgsl:(\d+):\d+: .*update_rule/.exec(message) ?? [];
-    expect(kernelTable.UPDATE.file.text.split("\n")[Number(line) - 1]).toContain("update_rule(");
+    const { message } = await failure(UPDATE, { ...aliases, rule: { ...anyRule, text } }, {});
+    const [, line] = /^optim.update: shaders\/decay\/plain.wgsl:(\d+):\d+: .*update_rule/.exec(message) ?? [];
+    expect(PLAIN_DECAY.text.split("\n")[Number(line) - 1]).toContain("update_rule(");
   });
 
   test("a syntax error", async () => {
-    const { text, line } = plant(kernelTable.MEASURE.file.text, ENTRY, "  let = 3;");
-    const broken = { ...kernelTable.MEASURE, file: { path: "measure.wgsl", text } };
+    const { text, line } = plant(MEASURE.file.text, ENTRY, "  let = 3;");
+    const broken = { ...MEASURE, file: { path: "measure.wgsl", text } };
     expect((await failure(broken, aliases, {})).message).toContain(`shaders/measure.wgsl:${line}:`);
   });
 
   test("an override that the shader does not have", async () => {
-    expect((await failure(kernelTable.MEASURE, aliases, { NO_SUCH: 1 })).message).toMatch(/^optim.measure: .*NO_SUCH/s);
+    expect((await failure(MEASURE, aliases, { NO_SUCH: 1 })).message).toMatch(/^optim.measure: .*NO_SUCH/s);
   });
 
   test("a value of an override that no device allows: pipelines are checked too", async () => {
-    const { message } = await failure(kernelTable.MEASURE, aliases, { WORKGROUP_SIZE: 100_000 });
+    const { message } = await failure(MEASURE, aliases, { WORKGROUP_SIZE: 100_000 });
     expect(message).toMatch(/^optim.measure: .*100000/s);
   });
 
   test("a table of bindings that is not the shader's", async () => {
-    const bindings = kernelTable.MEASURE.bindings.map(([name]) => [name, "read"] as const);
-    const { message } = await failure({ ...kernelTable.MEASURE, bindings }, aliases, {});
+    const bindings = MEASURE.bindings.map(([name]) => [name, "read"] as const);
+    const { message } = await failure({ ...MEASURE, bindings }, aliases, {});
     expect(message).toMatch(/^optim.measure: /);
   });
 
   test("an entry point that is not the shader's", async () => {
-    const { message } = await failure({ ...kernelTable.MEASURE, entryPoint: "mesure" }, aliases, {});
+    const { message } = await failure({ ...MEASURE, entryPoint: "mesure" }, aliases, {});
     expect(message).toMatch(/^optim.measure: .*mesure/s);
   });
 });

@@ -5,7 +5,12 @@ import { testDevice } from "../browser/device.ts";
 test("AdamW: two steps on an odd-sized tensor", async () => {
   const device = await testDevice();
   const data = Float32Array.from({ length: 1003 }, (_, i) => Math.sin(i));
-  const optimizer = await createOptimizer(device, { rule: adamw(), params: [{ name: "w", shape: [1003], data }], lr: 0.01, weightDecay: 0.1 });
+  const optimizer = await createOptimizer(device, {
+    rule: adamw(),
+    params: [{ name: "w", shape: [1003], data }],
+    lr: 0.01,
+    weightDecay: 0.1,
+  });
   const grad = Float32Array.from({ length: 1003 }, (_, i) => Math.cos(3 * i));
   const m = new Float64Array(1003);
   const v = new Float64Array(1003);

@@ -1,0 +1,78 @@
+// A monitored step: |theta|^2, |delta theta|^2 and, where no `measure` has seen it, |g|^2, one partial per invocation and chunk.
+// Regions of the partials: 0 gradient, 1 theta and delta, 2 gradient after clipping by value.
+
+#import lib/norm
+#import lib/reduce
+#import lib/lane-norm
+
+override FIGURES_GRAD: bool = false;    // no `measure` has seen the gradient
+
+struct Sums {
+  theta: Lane,            // sum theta^2
+  delta: Lane,            // sum (delta delta_scale)^2
+  grad: Lane,             // sum g^2 of the raw gradient
+  grad_tops: LaneBits,    // largest bits of |g|
+  clipped: Lane,          // sum (g clipped_scale)^2 after clipping by value
+  delta_scale: f32,
+  clipped_scale: f32,
+  delta_exponent: i32,
+  clipped_exponent: i32,
+}
+
+// |delta theta| is about lr, a clipped gradient at most clip_value: scaled by these their squares are ordinary numbers.
+fn sums_begin(group: GroupRecord) -> Sums {
+  let delta_exponent = max(exponent_of(group.lr), -40);
+  let clipped_exponent = exponent_of(group.clip_value);
+  let zero = Lane(0.0);
+  return Sums(zero, zero, zero, LaneBits(0u), zero, pow2(-delta_exponent), pow2(-clipped_exponent), delta_exponent, clipped_exponent);
+}
+
+fn sums_add(sums: ptr<function, Sums>, raw: Packed, clipped: Lane, updated: Lane, delta: Lane) {
+  (*sums).theta += updated * updated;
+  let scaled_delta = delta * (*sums).delta_scale;
+  (*sums).delta += scaled_delta * scaled_delta;
+  if (FIGURES_GRAD) {
+    (*sums).grad += unpack(raw) * unpack(raw);
+    (*sums).grad_tops = max((*sums).grad_tops, lane_bits(raw) & LaneBits(0x7fffffffu));
+  }
+  if (CLIP_VALUE) {
+    let scaled_clipped = clipped * (*sums).clipped_scale;
+    (*sums).clipped += scaled_clipped * scaled_clipped;
+  }
+}
+
+fn sums_store(sums: Sums, c: u32, chunk: vec4u, lane: u32) {
+  let at = c * WORKGROUP_SIZE + lane;
+  if (FIGURES_GRAD) { partials[at] = partial_pack(grad_partial(sums.grad, lane_top(sums.grad_tops), chunk, lane)); }
+  store_norms(at, Norm(lane_sum(sums.theta), 0), Norm(lane_sum(sums.delta), sums.delta_exponent));
+  if (CLIP_VALUE) { store_clipped(at, Norm(lane_sum(sums.clipped), sums.clipped_exponent)); }
+}
+
+fn grad_partial(squares: Lane, top: u32, chunk: vec4u, lane: u32) -> Partial {
+  if (glance_suffices(top)) { return glance_partial(squares, top); }
+  var careful = PARTIAL_ZERO;
+  for (var i = lane; i < chunk.z; i += WORKGROUP_SIZE) { careful = partial_add(careful, lane_bits(grads[chunk.y + i]), 2.0); }
+  return careful;
+}
+
+fn store_norms(at: u32, theta: Norm, delta: Norm) {
+  partials[header.chunk_count * WORKGROUP_SIZE + at] =
+    vec4u(bitcast<u32>(theta.sum), bitcast<u32>(theta.exponent), bitcast<u32>(delta.sum), bitcast<u32>(delta.exponent));
+}
+
+fn store_clipped(at: u32, norm: Norm) {
+  partials[2u * header.chunk_count * WORKGROUP_SIZE + at] = partial_pack(Partial(norm, 0.0, 0u));
+}
+
+// A chunk that is not updated still has a norm.
+fn stand_still(c: u32, chunk: vec4u, lane: u32) {
+  var squares = Lane(0.0);
+  for (var i = lane; i < chunk.z; i += WORKGROUP_SIZE) {
+    let theta = unpack(params[chunk.y + i]);
+    squares += theta * theta;
+  }
+  let at = c * WORKGROUP_SIZE + lane;
+  if (FIGURES_GRAD) { partials[at] = partial_pack(PARTIAL_ZERO); }
+  store_norms(at, Norm(lane_sum(squares), 0), NORM_ZERO);
+  if (CLIP_VALUE) { store_clipped(at, NORM_ZERO); }
+}

@@ -1,0 +1,79 @@
+/** Brings figures back and delivers them. Loaded only where figures are wanted. */
+import { ReadbackRing } from "../host/readback.ts";
+import { FIGURES, TENSOR_FIGURES, Words } from "../kernels/layouts.ts";
+import { FigureStream } from "./figure-stream.ts";
+import { decodeFigures, type FiguresContext } from "./figures.ts";
+
+/** What a monitor asks the optimizer for, when figures arrive. */
+export interface MonitorSource {
+  readonly context: Omit<FiguresContext, "badSteps">;
+  /** Tells how many steps had been skipped after a step. */
+  readonly learn: (step: number, skipped: number) => void;
+}
+
+/** Figures of one optimizer. */
+export class Monitor {
+  readonly stream: FigureStream = new FigureStream();
+  readonly #device: GPUDevice;
+  readonly #label: string;
+  readonly #source: () => MonitorSource;
+  #ring: ReadbackRing | undefined;
+  #dropped = 0;
+  #badSteps = new Uint32Array(0);
+  #newest = 0;
+
+  constructor(device: GPUDevice, label: string, source: () => MonitorSource) {
+    this.#device = device;
+    this.#label = label;
+    this.#source = source;
+  }
+
+  /** Figures for which no buffer was free. */
+  get dropped(): number {
+    return this.#dropped + (this.#ring?.dropped ?? 0);
+  }
+
+  /** Makes room for the figures of `tensors` tensors. */
+  resize(tensors: number, size: number): void {
+    this.#dropped = this.dropped;
+    this.#ring?.destroy();
+    this.#ring = new ReadbackRing(this.#device, this.#label, size, (data) => this.#deliver(data));
+    const badSteps = new Uint32Array(tensors);
+    badSteps.set(this.#badSteps);
+    this.#badSteps = badSteps;
+  }
+
+  /** Records the copy of `figures`; returns what must be called after the submission. */
+  copy(encoder: GPUCommandEncoder, figures: GPUBuffer): (() => void) | undefined {
+    return this.#ring?.copy(encoder, figures);
+  }
+
+  /** Forgets what it has seen: the state of another run has been loaded, at step `step`. */
+  restart(step: number): void {
+    this.#newest = step;
+    this.#badSteps.fill(0);
+  }
+
+  settle(): Promise<void> | undefined {
+    return this.#ring?.settle();
+  }
+
+  destroy(): void {
+    this.stream.end();
+    this.#ring?.destroy();
+  }
+
+  #deliver(data: ArrayBuffer): void {
+    const words = new Words(data);
+    const { step, skipped } = words.read(FIGURES, 0);
+    // A collection that came too early, before the caller had submitted, brings the figures of before.
+    if (step <= this.#newest) return;
+    this.#newest = step;
+    const { context, learn } = this.#source();
+    learn(step, skipped);
+    const known = (words.u32.length - FIGURES.length) / TENSOR_FIGURES.length;
+    this.stream.emit(
+      decodeFigures(words, { ...context, tensors: context.tensors.slice(0, known), badSteps: this.#badSteps }),
+    );
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * What the host knows of time, and the rows it keeps ready on the device. Only the device knows how many steps have been skipped;
+ * the host learns of it late, and until then every row that may still be needed stays there.
+ */
+import type { Memory } from "../host/memory.ts";
+import type { StepEncoder } from "../host/step.ts";
+import type { GroupRecords } from "./group-records.ts";
+import type { Group } from "./groups.ts";
+import { Participation } from "./participation.ts";
+import type { StepRows, StepTable } from "./step-rows.ts";
+
+// How far ahead rows by step count are computed: all at first, so that a steady run uploads none; few once options change.
+const ROWS_AHEAD_AT_FIRST = Infinity;
+const ROWS_AHEAD = 256;
+
+/** What a timeline looks after. */
+export interface TimelineParts {
+  readonly groups: readonly Group[];
+  readonly memory: Memory;
+  readonly step: StepEncoder;
+  readonly records: GroupRecords;
+  readonly rows: StepRows;
+  /** Steps can be skipped. */
+  readonly measures: boolean;
+}
+
+/** Steps, counts and rows of an optimizer. */
+export class Timeline {
+  /** Steps encoded, skipped ones included. */
+  steps = 0;
+  readonly participation: Participation = new Participation();
+  readonly #parts: TimelineParts;
+  #tables: StepTable[] = [];
+  /** After step `#knownStep`, `#knownSkipped` steps had been skipped. */
+  #knownStep = 0;
+  #knownSkipped = 0;
+
+  constructor(parts: TimelineParts) {
+    this.#parts = parts;
+    parts.rows.ahead = ROWS_AHEAD_AT_FIRST;
+    this.adopt();
+    parts.rows.ahead = ROWS_AHEAD;
+  }
+
+  /** The updates that the coming step may turn out to be, by the number of steps that have been skipped. */
+  get possible(): { first: number; last: number } {
+    return { first: this.#knownStep + 1 - this.#knownSkipped, last: this.steps + 1 - this.#knownSkipped };
+  }
+
+  /** Steps so far in which tensor `k` took part, skipped ones included. */
+  count(k: number): number {
+    return this.steps - this.participation.lag(k, this.steps);
+  }
+
+  /** Takes on tensors and groups that are new. */
+  adopt(): void {
+    const { memory, step, records, groups } = this.#parts;
+    this.participation.adopt(memory.tensors.length, this.steps);
+    step.resizeRecords(records.rows, records.width * groups.length);
+    this.layOutRows();
+  }
+
+  /** Makes everything ready for the next step. */
+  prepare(): void {
+    const { groups, memory, step, records } = this.#parts;
+    const groupIndex = (k: number): number => memory.tensors[k]?.group ?? 0;
+    const rows = this.participation.settle(this.steps, (k) => groups[groupIndex(k)]?.frozen === true);
+    if (rows) step.setTensors(rows.map((row, k) => ({ group: groupIndex(k), ...row })));
+    this.#writeStepRows();
+    const { first, last } = this.possible;
+    if (records.grow(first, last)) step.resizeRecords(records.rows, records.width * groups.length);
+    records.write(groups, this.#tables, first, last, (row, words) => step.writeRecords(row, words));
+  }
+
+  /** The step has been encoded. */
+  advance(): void {
+    this.steps += 1;
+    if (!this.#parts.measures) this.#knownStep = this.steps;
+  }
+
+  /** The device tells that after step `step`, `skipped` steps had been skipped. */
+  learn(step: number, skipped: number): void {
+    if (step <= this.#knownStep || step > this.steps) return;
+    this.#knownStep = step;
+    this.#knownSkipped = skipped;
+  }
+
+  /** Begins after `applied` updates and `skipped` skipped steps. `countOf` gives a tensor's own updates. */
+  restart(applied: number, skipped: number, doses: readonly (number | null)[], countOf: (k: number) => number): void {
+    const { records, memory, groups } = this.#parts;
+    this.steps = applied + skipped;
+    this.#knownStep = this.steps;
+    this.#knownSkipped = skipped;
+    for (const { index } of memory.tensors) this.participation.reset(index, this.steps - countOf(index), this.steps);
+    records.restart(applied, doses, groups.length);
+    this.layOutRows();
+  }
+
+  /** Options that rows by step count depend on have changed. */
+  layOutRows(): void {
+    const { groups, rows } = this.#parts;
+    this.#tables = groups.map((g) => rows.table(g.hyper));
+    this.#layOutTables();
+    this.#writeStepRows();
+  }
+
+  #layOutTables(): void {
+    const { rows, step, records } = this.#parts;
+    rows.compact(new Set(this.#tables));
+    step.resizeStepRows(rows.length * rows.width);
+    records.touch();
+  }
+
+  /** Uploads rows by step count, for every count that a tensor may have reached. */
+  #writeStepRows(): void {
+    const { rows, step } = this.#parts;
+    const { least, most } = this.participation.bounds;
+    const highest = this.steps + 1 - least;
+    const lowest = Math.max(1, this.possible.first - most);
+    let grown = false;
+    for (const table of this.#tables) grown = rows.grow(table, highest) || grown;
+    if (grown) this.#layOutTables();
+    for (const table of this.#tables) {
+      const upload = rows.missing(table, lowest, highest);
+      if (upload) step.writeStepRows(upload.at * rows.width, upload.words);
+    }
+  }
+}

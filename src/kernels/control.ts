@@ -1,0 +1,21 @@
+import control from "../../shaders/control.wgsl?raw";
+import lossScale from "../../shaders/lib/loss-scale.wgsl?raw";
+import norm from "../../shaders/lib/norm.wgsl?raw";
+import records from "../../shaders/lib/records.wgsl?raw";
+import reduce from "../../shaders/lib/reduce.wgsl?raw";
+import type { Kernel } from "./kernel.ts";
+
+/** Stage 2: partials to clip factors and the decision to skip. */
+export const CONTROL_STAGE: Kernel = {
+  name: "control",
+  file: { path: "control.wgsl", text: control },
+  library: { "lib/loss-scale": lossScale, "lib/norm": norm, "lib/records": records, "lib/reduce": reduce },
+  entryPoint: "decide",
+  bindings: [
+    ["header", "header"],
+    ["table", "read"],
+    ["control", "write"],
+    ["partials", "write"],
+    ["scaler", "write"],
+  ],
+};

@@ -1,0 +1,20 @@
+import norm from "../../shaders/lib/norm.wgsl?raw";
+import records from "../../shaders/lib/records.wgsl?raw";
+import reduce from "../../shaders/lib/reduce.wgsl?raw";
+import summarize from "../../shaders/summarize.wgsl?raw";
+import type { Kernel } from "./kernel.ts";
+
+/** Stage 4: partials to figures. */
+export const SUMMARIZE: Kernel = {
+  name: "summarize",
+  file: { path: "summarize.wgsl", text: summarize },
+  library: { "lib/norm": norm, "lib/records": records, "lib/reduce": reduce },
+  entryPoint: "summarize",
+  bindings: [
+    ["header", "header"],
+    ["table", "read"],
+    ["control", "read"],
+    ["partials", "write"],
+    ["figures", "write"],
+  ],
+};

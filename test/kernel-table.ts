@@ -1,0 +1,32 @@
+/** All kernels of the engine, and the files that they can be linked with. */
+import { ACCUMULATE } from "../src/kernels/accumulate.ts";
+import { CONTROL_STAGE } from "../src/kernels/control.ts";
+import type { Kernel } from "../src/kernels/kernel.ts";
+import { UPDATE_LOSS_SCALE } from "../src/kernels/loss-scale.ts";
+import { MEASURE } from "../src/kernels/measure.ts";
+import { MODIFIED_DECAY } from "../src/kernels/modified-decay.ts";
+import { NORM_FIGURES, UPDATE_FIGURES } from "../src/kernels/norm-figures.ts";
+import { F32, F32X4, type Storage } from "../src/kernels/storage.ts";
+import { SUMMARIZE } from "../src/kernels/summarize.ts";
+import { NO_FIGURES, PLAIN_DECAY, UPDATE } from "../src/kernels/update.ts";
+import type { WgslFile } from "../src/kernels/wgsl.ts";
+
+export const KERNELS: readonly Kernel[] = [
+  MEASURE,
+  CONTROL_STAGE,
+  UPDATE,
+  UPDATE_FIGURES,
+  SUMMARIZE,
+  ACCUMULATE,
+  UPDATE_LOSS_SCALE,
+];
+export const STORAGES: readonly Storage[] = [F32X4, F32];
+
+/** What `kernel` can be linked with, given a rule: by the roles that its file imports. */
+export function linksOf(kernel: Kernel, rule: WgslFile): Record<string, WgslFile>[] {
+  const imports = (role: string): boolean => kernel.file.text.includes(`#import ${role}\n`);
+  const storages = imports("storage") ? STORAGES : STORAGES.slice(0, 1);
+  const decays = imports("decay") ? [PLAIN_DECAY, MODIFIED_DECAY] : [PLAIN_DECAY];
+  const figures = kernel === UPDATE_FIGURES ? NORM_FIGURES : NO_FIGURES;
+  return storages.flatMap((storage) => decays.map((decay) => ({ storage: storage.file, rule, decay, figures })));
+}
