@@ -15,7 +15,7 @@ import { safetensors } from "./safetensors.ts";
 /** Redrawing more often would take the processor from whoever computes, where that is the processor too. */
 const REDRAW_MS = 250;
 const PICTURE_MS = 1500;
-const MISTAKES = 35;
+const MISTAKES = 36;
 /** Tests in an epoch. */
 const TESTS = 2;
 
@@ -255,7 +255,7 @@ function decayInWords(figures: Figures, totalSteps: number): string {
   const verdict =
     decayMemory > 3 * totalSteps
       ? "far longer than this run: the decay does next to nothing"
-      : decayMemory < 100
+      : decayMemory <= 200
         ? "so short that the decay fights the learning"
         : "within the reach of this run: the decay shapes the weights";
   return `At this moment a weight forgets where it began in about ${memory} steps, ${verdict}.`;

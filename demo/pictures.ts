@@ -50,7 +50,7 @@ export function showMistakes(parent: HTMLElement, test: Split, predicted: Uint8A
       const figure = document.createElement("figure");
       figure.append(digit(test, k));
       const caption = figure.appendChild(document.createElement("figcaption"));
-      caption.append(`${test.labels[k]} read as `);
+      caption.append(`${test.labels[k]} as `);
       caption.appendChild(document.createElement("b")).textContent = String(predicted[k]);
       return figure;
     }),
