@@ -3,6 +3,7 @@ import { DeviceError, OptionError } from "../errors.ts";
 import { type Limits, resolveLimits } from "../host/limits.ts";
 import { Memory } from "../host/memory.ts";
 import { StepEncoder } from "../host/step.ts";
+import { checkKeys } from "./checks.ts";
 import { GroupRecords } from "./group-records.ts";
 import { type Group, type GroupOptions, resolveGroups } from "./groups.ts";
 import { Optimizer } from "./optimizer.ts";
@@ -35,6 +36,7 @@ export async function createOptimizer(
 ): Promise<Optimizer> {
   if (typeof device?.createComputePipelineAsync !== "function")
     throw new OptionError("createOptimizer", "device", "must be a GPUDevice", device);
+  checkTuning(tuning);
   const settled = settle(options);
   const { rule, params, groups: specs = [], clip } = options;
   const groups = resolveGroups(rule, commonOptions(options, clip?.value), specs);
@@ -110,6 +112,13 @@ export async function createOptimizer(
     if (ownsScale) scale?.destroy();
     throw error;
   }
+}
+
+function checkTuning(tuning: unknown): void {
+  checkKeys("createOptimizer", "tuning", tuning, ["chunk", "limits"]);
+  const { chunk = 64 } = tuning;
+  if (!(typeof chunk === "number" && chunk > 0 && chunk % 64 === 0))
+    throw new OptionError("createOptimizer", "tuning.chunk", "must be a multiple of 64", chunk);
 }
 
 function commonOptions(options: OptimizerOptions, clipValue: number | undefined): GroupOptions {

@@ -204,7 +204,7 @@ export function resolveGroups(rule: Rule, options: GroupOptions, specs: readonly
     if (typeof spec !== "object" || spec === null) throw new OptionError(where, at, "must be an object", spec);
     const { match, name, ...changes } = spec;
     checkMatch(where, `${at}.match`, match);
-    const label = name ?? (typeof match === "function" ? match.name || at : String(match));
+    const label = name === undefined ? (typeof match === "function" ? match.name || at : String(match)) : name;
     if (typeof label !== "string" || label === "") throw new OptionError(where, `${at}.name`, "must be a text", name);
     if (groups.some((g) => g.name === label)) throw new OptionError(where, `${at}.name`, "must be unique", label);
     groups.push({ ...changeGroup(rule, `${where}: ${at}`, base, changes, true), name: label, match });
@@ -227,13 +227,17 @@ export function groupOf(groups: readonly Group[], tensor: TensorInfo): number {
  * @returns groups `decay` and `noDecay` for `createOptimizer`.
  * @throws {OptionError}
  */
-export function decayGroups(
-  params: readonly TensorInfo[],
-  { weightDecay }: { weightDecay: number | Schedule },
-): GroupSpec[] {
-  checkRate("decayGroups", "weightDecay", weightDecay);
+export function decayGroups(params: readonly TensorInfo[], options: { weightDecay: number | Schedule }): GroupSpec[] {
+  const where = "decayGroups";
+  checkKeys(where, "", options, ["weightDecay"]);
+  const weightDecay = options.weightDecay as number | Schedule;
+  checkRate(where, "weightDecay", weightDecay);
   if (!Array.isArray(params))
-    throw new OptionError("decayGroups", "params", "must be a list of tensors with name and shape", params);
+    throw new OptionError(where, "params", "must be a list of tensors with name and shape", params);
+  params.forEach((p: Partial<TensorInfo> | null, i) => {
+    if (typeof p?.name !== "string" || !Array.isArray(p.shape))
+      throw new OptionError(where, `params[${i}]`, "must be a tensor with name and shape", p);
+  });
   const plain = new Set(params.filter(isPlain).map((p) => p.name));
   return [
     { name: "noDecay", match: (t) => plain.has(t.name), weightDecay: 0 },

@@ -62,7 +62,12 @@ export function openScale(
 /** Reads a scale; waits for the GPU. */
 export async function readScale(device: GPUDevice, label: string, buffer: GPUBuffer): Promise<LossScaleState> {
   const [data] = await readRanges(device, label, [{ buffer, offset: 0, size: LOSS_SCALE.length * 4 }]);
-  const { scale, growth_tracker } = new Words(data as ArrayBuffer).read(LOSS_SCALE, 0);
+  return decodeScale(data as ArrayBuffer);
+}
+
+/** Where a loss scale stands, from its buffer's bytes. */
+export function decodeScale(data: ArrayBuffer): LossScaleState {
+  const { scale, growth_tracker } = new Words(data).read(LOSS_SCALE, 0);
   return { scale, growthTracker: growth_tracker };
 }
 
@@ -120,6 +125,8 @@ export class LossScaler {
  * @throws {OptionError}
  */
 export async function createLossScaler(device: GPUDevice, options: LossScaleOptions = {}): Promise<LossScaler> {
+  if (typeof device?.createComputePipelineAsync !== "function")
+    throw new OptionError("createLossScaler", "device", "must be a GPUDevice", device);
   const buffer = createScaleBuffer(device, "shared", options);
   try {
     const { pipeline, layout } = await compileKernel(device, "update loss scale", UPDATE_LOSS_SCALE, {}, {});

@@ -21,7 +21,7 @@ import type { Monitor, MonitorSource } from "./monitor.ts";
 import { type BufferSlice, checkOverlaps, checkSlice, type ParamSpec, type Settled } from "./options.ts";
 import { checkOverrides, type Overrides, overridesOf } from "./overrides.ts";
 import type { Rule } from "./rule.ts";
-import type { StateDict, StateTarget, TensorState } from "./state.ts";
+import type { Snapshot, StateDict, StateTarget, TensorState } from "./state.ts";
 import type { StepRows } from "./step-rows.ts";
 import { groupTable } from "./table.ts";
 import { Timeline } from "./timeline.ts";
@@ -242,17 +242,11 @@ export class Optimizer {
         "stateDict: call it after the last micro-batch of a step; the sums of the others are not saved",
       );
     }
-    return this.#withState((state, target) => {
-      const { steps } = this.#timeline;
-      const counts = target.tensors.map((_, k) => this.#timeline.count(k));
-      const { records, groups } = this.#parts;
-      return state.collectState(
-        target,
-        steps,
-        (t) => counts[t.index] as number,
-        (applied) => groups.map((_, g) => records.at(applied, g).dose),
-      );
-    });
+    const snapshot = this.#snapshot(this.#parts.memory.tensors);
+    const { records } = this.#parts;
+    return this.#withState((state, target) =>
+      state.collectState(target, snapshot, (applied) => snapshot.groups.map((_, g) => records.at(applied, g).dose)),
+    );
   }
 
   /**
@@ -286,11 +280,10 @@ export class Optimizer {
   async readState(name: string): Promise<TensorState> {
     this.#alive("readState");
     const tensor = this.#tensor("readState", name);
-    return this.#withState(async (state, target) => {
-      const count = this.#timeline.count(tensor.index);
-      const { tensors } = await state.readTensors(target, [tensor], () => count);
-      return tensors[name] as TensorState;
-    });
+    const snapshot = this.#snapshot([tensor]);
+    return this.#withState(
+      async (state, target) => (await state.readTensors(target, snapshot)).tensors[name] as TensorState,
+    );
   }
 
   /** Overwrites a parameter. @throws {OptionError} */
@@ -412,6 +405,22 @@ export class Optimizer {
     const { memory, step } = this.#parts;
     for (const tensor of memory.tensors) this.#byName.set(tensor.name, tensor);
     this.#monitor?.resize(memory.tensors.length, step.figures.size);
+  }
+
+  /** Copies tensors, their state and all counts as they are now. */
+  #snapshot(tensors: readonly Tensor[]): Snapshot {
+    const { device, settled, memory, groups, step, scale } = this.#parts;
+    const windows = [...new Set(tensors.flatMap((t) => t.pieces.map((piece) => piece.window)))];
+    const control = { buffer: step.control, offset: 0, size: step.control.size };
+    const data = readRanges(device, settled.label, [
+      control,
+      scale ? { buffer: scale, offset: 0, size: scale.size } : { ...control, size: 0 },
+      ...windows.flatMap((w) => [w.param, w.state]),
+    ]);
+    // Whoever asked awaits it later, when the code that decodes it has been loaded.
+    data.catch(() => {});
+    const counts = memory.tensors.map((_, k) => this.#timeline.count(k));
+    return { tensors, groups: [...groups], steps: this.#timeline.steps, counts, windows, data };
   }
 
   /** Runs what needs the code of state dicts, which is loaded when first used. */

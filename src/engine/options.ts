@@ -101,23 +101,22 @@ export function settle(options: OptimizerOptions): Settled {
   };
   const globalNorm = positive("clip.globalNorm", clip.globalNorm);
   const tensorNorm = positive("clip.tensorNorm", clip.tensorNorm);
-  const normType = clip.normType ?? 2;
+  const { normType = 2 } = clip;
   if (normType !== Infinity) checkNumber(where, "clip.normType", normType, { min: 1, max: 12 });
   if (clip.value !== undefined) checkNumber(where, "clip.value", clip.value, { min: 0 });
-  if (monitor !== undefined) {
-    checkKeys(where, "monitor", monitor, ["every"]);
-    checkNumber(where, "monitor.every", monitor.every ?? 1, { min: 1, whole: true });
-  }
+  if (monitor !== undefined) checkKeys(where, "monitor", monitor, ["every"]);
+  const { every = 1 } = monitor ?? {};
+  checkNumber(where, "monitor.every", every, { min: 1, whole: true });
   if (typeof label !== "string") throw new OptionError(where, "label", "must be a text", label);
 
   const { lossScale } = options;
   const staticLossScale = typeof lossScale === "number" ? lossScale : 1;
   checkNumber(where, "lossScale", staticLossScale, { min: 2 ** -126 });
   const dynamic = typeof lossScale === "number" ? undefined : lossScale;
-  const accumulate =
-    typeof options.accumulate === "number"
-      ? { microBatches: options.accumulate }
-      : (options.accumulate ?? { microBatches: 1 });
+  if (dynamic !== undefined && (typeof dynamic !== "object" || dynamic === null))
+    throw new OptionError(where, "lossScale", "must be a number, options or a LossScaler", dynamic);
+  const { accumulate: given = 1 } = options;
+  const accumulate = typeof given === "number" ? { microBatches: given } : given;
   checkKeys(where, "accumulate", accumulate, ["microBatches", "reduce"]);
   const { microBatches, reduce = "mean" } = accumulate as { microBatches: number; reduce?: string };
   checkNumber(where, "accumulate.microBatches", microBatches, { min: 1, max: 2 ** 24, whole: true });
@@ -125,7 +124,7 @@ export function settle(options: OptimizerOptions): Settled {
     throw new OptionError(where, "accumulate.reduce", 'must be "mean" or "sum"', reduce);
 
   const normed = globalNorm > 0 || tensorNorm > 0 || dynamic !== undefined;
-  const skipNonFinite = options.skipNonFinite ?? normed;
+  const { skipNonFinite = normed } = options;
   checkBoolean(where, "skipNonFinite", skipNonFinite);
   return {
     label: `${label} ${where}`,
@@ -136,7 +135,7 @@ export function settle(options: OptimizerOptions): Settled {
     lossScale: dynamic,
     microBatches,
     unscale: 1 / (staticLossScale * (reduce === "mean" ? microBatches : 1)),
-    every: monitor === undefined ? 0 : (monitor.every ?? 1),
+    every: monitor === undefined ? 0 : every,
   };
 }
 
@@ -215,8 +214,8 @@ export function checkSlice(where: string, option: string, slice: unknown, size: 
     throw new OptionError(where, `${option}.size`, `must be at least ${bytes} bytes`, given);
   if ((buffer.usage & STORAGE) === 0)
     throw new OptionError(where, `${option}.buffer`, "must have usage STORAGE", buffer.usage);
-  if (offset + bytes > buffer.size)
-    throw new OptionError(where, option, `needs ${offset + bytes} bytes of its buffer`, buffer.size);
+  const end = offset + (given ?? bytes);
+  if (end > buffer.size) throw new OptionError(where, option, `needs ${end} bytes of its buffer`, buffer.size);
   return { buffer, offset, size: bytes };
 }
 

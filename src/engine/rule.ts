@@ -89,12 +89,12 @@ export function resolveHyper(rule: RuleDefinition, where: string, base: HyperOpt
   return options;
 }
 
-/** Fields of a WGSL struct, in order; undefined where it is not declared. */
+/** Fields of a WGSL struct, in order, with their types if these are not `f32`; undefined where it is not declared. */
 function structFields(wgsl: string, name: string): string[] | undefined {
   const body = new RegExp(`struct\\s+${name}\\s*\\{([^}]*)\\}`).exec(wgsl.replace(/\/\/.*$/gm, ""))?.[1];
   return body
     ?.split(",")
-    .map((field) => field.split(":")[0]?.trim() ?? "")
+    .map((field) => field.trim().replace(/\s*:\s*f32$/, ""))
     .filter((field) => field !== "");
 }
 
@@ -105,6 +105,10 @@ function checkDefinition(rule: RuleDefinition): void {
   if (typeof rule.wgsl !== "string") throw new OptionError(where, "wgsl", "must be WGSL text", rule.wgsl);
   if (rule.decayMode !== undefined && !DECAY_MODES.includes(rule.decayMode))
     throw new OptionError(where, "decayMode", `must be one of ${DECAY_MODES.join(", ")}`, rule.decayMode);
+  checkSlots(where, rule.slots);
+  checkFunction(where, "hyper", rule.hyper);
+  if (rule.stepRow !== undefined) checkFunction(where, "stepRow", rule.stepRow);
+  checkDefaults(where, rule.defaults);
   const expected = {
     Hyper: Object.keys(rule.hyper(rule.defaults)),
     StepRow: Object.keys(rule.stepRow?.(rule.defaults, 1) ?? { unused: 0 }),
@@ -115,8 +119,28 @@ function checkDefinition(rule: RuleDefinition): void {
       throw new OptionError(
         where,
         `wgsl of ${rule.name}: struct ${struct}`,
-        `must have the fields ${fields.join(", ")}`,
+        `must have the f32 fields ${fields.join(", ")}`,
         declared,
       );
+  }
+}
+
+function checkSlots(where: string, slots: unknown): void {
+  const names = Array.isArray(slots) ? slots : [undefined];
+  if (names.some((slot) => typeof slot !== "string" || slot === "") || new Set(names).size < names.length)
+    throw new OptionError(where, "slots", "must be a list of different names", slots);
+}
+
+function checkFunction(where: string, option: string, value: unknown): void {
+  if (typeof value !== "function") throw new OptionError(where, option, "must be a function", value);
+}
+
+/** Defaults say of which type an option is: a number, a yes or no, or a pair of numbers. */
+function checkDefaults(where: string, defaults: unknown): void {
+  checkKeys(where, "defaults", defaults, Object.keys(defaults ?? {}));
+  for (const [name, value] of Object.entries(defaults)) {
+    const numbers = Array.isArray(value) && value.length === 2 ? value : [value];
+    if (typeof value !== "boolean" && !numbers.every(Number.isFinite))
+      throw new OptionError(where, `defaults.${name}`, "must be a finite number, a pair of them, true or false", value);
   }
 }

@@ -1,10 +1,9 @@
 /** State dicts: everything by tensor name, versioned, exact; hyper-parameters apart from state. */
 import { StateDictError } from "../errors.ts";
-import { type BufferRange, slotRanges, type Tensor } from "../host/memory.ts";
-import { readRanges } from "../host/readback.ts";
+import { slotRanges, type Tensor, type Window } from "../host/memory.ts";
 import { CONTROL, TENSOR_CONTROL, Words } from "../kernels/layouts.ts";
 import { type Group, valueAt } from "./groups.ts";
-import { type LossScaleState, readScale, writeScale } from "./loss-scaler.ts";
+import { decodeScale, type LossScaleState, writeScale } from "./loss-scaler.ts";
 import type { Overrides } from "./overrides.ts";
 import type { HyperOptions, RuleDefinition } from "./rule.ts";
 
@@ -74,49 +73,54 @@ function slotsOf({ rule, groups, overrides }: StateTarget, tensor: Tensor): { na
   return slots;
 }
 
-/** State of some tensors and what the device has counted. `steps` = steps encoded; `countOf` = a tensor's, skipped ones included. */
-export async function readTensors(
-  target: StateTarget,
-  tensors: readonly Tensor[],
-  countOf: (tensor: Tensor) => number,
-): Promise<{ skipped: number; tensors: Record<string, TensorState> }> {
-  const ranges: BufferRange[] = [
-    { buffer: target.control, offset: 0, size: (CONTROL.length + TENSOR_CONTROL.length * target.tensors.length) * 4 },
-  ];
-  for (const tensor of tensors) {
-    ranges.push(tensor.param);
-    for (const { slot } of slotsOf(target, tensor)) ranges.push(...slotRanges(tensor, slot));
-  }
-  const data = (await readRanges(target.device, target.label, ranges)).values();
-  const next = (): ArrayBuffer => data.next().value as ArrayBuffer;
-  const control = new Words(next());
-  const result: Record<string, TensorState> = {};
-  for (const tensor of tensors) {
-    const param = new Float32Array(next());
-    const slots: Record<string, Float32Array> = {};
-    for (const { name, slot } of slotsOf(target, tensor)) {
-      const values = new Float32Array(tensor.size);
-      for (const { from } of slotRanges(tensor, slot)) values.set(new Float32Array(next()), from);
-      slots[name] = values;
-    }
-    const { skipped } = control.read(TENSOR_CONTROL, CONTROL.length + tensor.index * TENSOR_CONTROL.length);
-    result[tensor.name] = { shape: tensor.shape, step: countOf(tensor) - skipped, param, slots };
-  }
-  return { skipped: control.read(CONTROL, 0).skipped, tensors: result };
+/** An optimizer at one moment: the copies are on their way, whatever is stepped meanwhile. */
+export interface Snapshot {
+  readonly tensors: readonly Tensor[];
+  readonly groups: readonly Group[];
+  /** Steps encoded. */
+  readonly steps: number;
+  /** By tensor index: steps in which it took part, skipped ones included. */
+  readonly counts: readonly number[];
+  readonly windows: readonly Window[];
+  /** The control buffer, the loss scale or nothing, and of each window parameters and state. */
+  readonly data: Promise<readonly ArrayBuffer[]>;
 }
 
-/** Reads everything. `doses` are asked for once the number of updates is known. */
+/** State of the tensors of a snapshot, and how many steps had been skipped. */
+export async function readTensors(
+  target: StateTarget,
+  { tensors, counts, windows, data }: Snapshot,
+): Promise<{ skipped: number; scale: ArrayBuffer; tensors: Record<string, TensorState> }> {
+  const [control, scale, ...memory] = (await data) as [ArrayBuffer, ArrayBuffer, ...ArrayBuffer[]];
+  const words = new Words(control);
+  const floats = memory.map((buffer) => new Float32Array(buffer));
+  const gather = (tensor: Tensor, which: 0 | 1, slot: number): Float32Array => {
+    const values = new Float32Array(tensor.size);
+    for (const { window, from, at, count } of tensor.pieces) {
+      const source = floats[2 * windows.indexOf(window) + which] as Float32Array;
+      const first = slot * window.stride + at;
+      values.set(source.subarray(first, first + count), from);
+    }
+    return values;
+  };
+  const result: Record<string, TensorState> = {};
+  for (const tensor of tensors) {
+    const slots = slotsOf(target, tensor).map(({ name, slot }) => [name, gather(tensor, 1, slot)] as const);
+    const { skipped } = words.read(TENSOR_CONTROL, CONTROL.length + tensor.index * TENSOR_CONTROL.length);
+    const step = (counts[tensor.index] as number) - skipped;
+    result[tensor.name] = { shape: tensor.shape, step, param: gather(tensor, 0, 0), slots: Object.fromEntries(slots) };
+  }
+  return { skipped: words.read(CONTROL, 0).skipped, scale, tensors: result };
+}
+
+/** A state dict of a snapshot. `doses` are asked for once the number of updates is known. */
 export async function collectState(
   target: StateTarget,
-  steps: number,
-  countOf: (tensor: Tensor) => number,
+  snapshot: Snapshot,
   doses: (applied: number) => readonly (number | null)[],
 ): Promise<StateDict> {
-  // Both are submitted now: steps that come meanwhile belong to neither.
-  const [lossScale, { skipped, tensors }] = await Promise.all([
-    target.scale && readScale(target.device, target.label, target.scale),
-    readTensors(target, target.tensors, countOf),
-  ]);
+  const { skipped, scale, tensors } = await readTensors(target, snapshot);
+  const { steps, groups } = snapshot;
   const stepsApplied = steps - skipped;
   const dose = doses(stepsApplied);
   return {
@@ -125,10 +129,10 @@ export async function collectState(
     rule: target.rule.name,
     stepsApplied,
     stepsSkipped: skipped,
-    ...(lossScale ? { lossScale } : {}),
-    groups: target.groups.map((g, i) => ({
+    ...(target.scale ? { lossScale: decodeScale(scale) } : {}),
+    groups: groups.map((g, i) => ({
       name: g.name,
-      tensors: target.tensors.filter((t) => t.group === i).map((t) => t.name),
+      tensors: snapshot.tensors.filter((t) => t.group === i).map((t) => t.name),
       lr: valueAt(g.lr, stepsApplied) * g.lrScale,
       weightDecay: valueAt(g.weightDecay, stepsApplied),
       decayMode: g.decayMode,
