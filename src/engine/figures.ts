@@ -106,8 +106,8 @@ export function decodeFigures(words: Words, at: FiguresContext): Figures {
       clip,
     };
     tensors[name] = norms(one, p, at.clipsValue);
-    join(total, one, p);
-    join(byGroup[group] as Sums, one, p);
+    join(total, one, p, at.clipsValue);
+    join(byGroup[group] as Sums, one, p, at.clipsValue);
   });
   const skipped = head.skip === 1;
   const stepsApplied = (head.step - head.skipped) >>> 0;
@@ -145,9 +145,10 @@ function power(x: number, p: number): number {
   return p === 0 ? x : x ** p;
 }
 
-function join(sum: Sums, one: Sums, p: number): void {
+function join(sum: Sums, one: Sums, p: number, clipsValue: boolean): void {
   sum.grad = p === 0 ? Math.max(sum.grad, one.grad) : sum.grad + one.grad;
-  sum.clipped = p === 0 ? Math.max(sum.clipped, one.clipped) : sum.clipped + one.clipped;
+  // After clipping by value it is the square of a 2-norm, whatever p is.
+  sum.clipped = p === 0 && !clipsValue ? Math.max(sum.clipped, one.clipped) : sum.clipped + one.clipped;
   sum.param += one.param;
   sum.update += one.update;
   sum.max = Math.max(sum.max, one.max);
