@@ -10,6 +10,7 @@ const MOST_WAITING = 1024;
 export class FigureStream {
   readonly #listeners = new Set<Listener>();
   readonly #ends = new Set<() => void>();
+  #ended = false;
 
   on(listener: Listener): () => void {
     this.#listeners.add(listener);
@@ -31,7 +32,7 @@ export class FigureStream {
 
   iterate(): AsyncIterableIterator<Figures> {
     const waiting: Figures[] = [];
-    let ended = false;
+    let ended = this.#ended;
     let wake: (() => void) | undefined;
     const off = this.on((figures) => {
       waiting.push(figures);
@@ -66,8 +67,9 @@ export class FigureStream {
     };
   }
 
-  /** Ends all iterators. */
+  /** Ends all iterators, also those still to come. */
   end(): void {
+    this.#ended = true;
     for (const end of [...this.#ends]) end();
     this.#listeners.clear();
   }
