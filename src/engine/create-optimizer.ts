@@ -64,52 +64,60 @@ export async function createOptimizer(
   const { scale, ownsScale } = scaling
     ? scaling.openScale(device, label, settled.lossScale)
     : { scale: undefined, ownsScale: false };
-  let step: StepEncoder | undefined;
+  const undo: (() => void)[] = [];
+  if (ownsScale) undo.push(() => scale?.destroy());
   try {
-    await inScopes(device, () => memory.add(tensors));
-    step = await StepEncoder.create(device, memory, {
-      label,
-      limits,
-      rule: { path: rule.definition.path ?? `rules/${rule.definition.name}.wgsl`, text: rule.definition.wgsl },
-      ruleOverrides: overrides.rule,
-      updateOverrides: overrides.shell,
-      measure: settled.measures ? { p: settled.clip.p, lossScale: scale ? (ownsScale ? 1 : 2) : 0 } : undefined,
-      monitors: settled.every > 0,
-      modifiesDecay: overrides.modified,
-      clipsValue: overrides.shell.CLIP_VALUE === 1,
-      accumulates: settled.microBatches > 1,
-      unscale: settled.unscale,
-      scaler: scale,
+    undo.push(() => {
+      for (const buffer of memory.buffers) buffer.destroy();
     });
-    const host = step;
+    await inScopes(device, () => memory.add(tensors));
+    const step = await inScopes(device, () => {
+      const made = new StepEncoder(device, memory, {
+        label,
+        limits,
+        rule: { path: rule.definition.path ?? `rules/${rule.definition.name}.wgsl`, text: rule.definition.wgsl },
+        ruleOverrides: overrides.rule,
+        updateOverrides: overrides.shell,
+        measure: settled.measures ? { p: settled.clip.p, lossScale: scale ? (ownsScale ? 1 : 2) : 0 } : undefined,
+        monitors: settled.every > 0,
+        modifiesDecay: overrides.modified,
+        clipsValue: overrides.shell.CLIP_VALUE === 1,
+        accumulates: settled.microBatches > 1,
+        unscale: settled.unscale,
+        scaler: scale,
+      });
+      undo.push(() => made.destroy());
+      return made;
+    });
+    await step.compile();
     const complete = (all: readonly Group[], firstTensor: number): Promise<void> =>
       inScopes(device, () => {
         if (anchors) anchors.writeAnchors(device, all, memory.tensors.slice(firstTensor), overrides.ruleSlots);
-        host.rehearse();
+        step.rehearse();
       });
-    const records = new GroupRecords(rule, groups.length);
-    const rows = new StepRows(rule.definition);
-    const optimizer = new Optimizer({
-      device,
-      rule,
-      settled,
-      groups,
-      overrides,
-      memory,
-      step,
-      records,
-      rows,
-      scale,
-      ownsScale,
-      monitor: monitoring ? (source) => new monitoring.Monitor(device, label, source) : undefined,
-      complete,
+    const optimizer = await inScopes(device, () => {
+      const made = new Optimizer({
+        device,
+        rule,
+        settled,
+        groups,
+        overrides,
+        memory,
+        step,
+        records: new GroupRecords(rule, groups.length),
+        rows: new StepRows(rule.definition),
+        scale,
+        ownsScale,
+        monitor: monitoring ? (source) => new monitoring.Monitor(device, label, source) : undefined,
+        complete,
+      });
+      undo.push(() => made.destroy());
+      return made;
     });
     await complete(groups, 0);
     return optimizer;
   } catch (error) {
-    step?.destroy();
-    for (const buffer of memory.buffers) buffer.destroy();
-    if (ownsScale) scale?.destroy();
+    for (const free of undo) free();
     throw error;
   }
 }
@@ -127,22 +135,24 @@ function commonOptions(options: OptimizerOptions, clipValue: number | undefined)
 }
 
 /** Runs `make` so that what the device refuses, or has no memory for, becomes an error here. */
-async function inScopes(device: GPUDevice, make: () => void): Promise<void> {
+async function inScopes<T>(device: GPUDevice, make: () => T): Promise<T> {
   device.pushErrorScope("out-of-memory");
   device.pushErrorScope("validation");
-  let thrown: unknown;
-  try {
-    make();
-  } catch (error) {
-    thrown = error;
+  const making = new Promise<T>((resolve) => resolve(make()));
+  const scopes = [device.popErrorScope(), device.popErrorScope()] as const;
+  // All are awaited in any case, so that none rejects unheard.
+  const [made, invalid, memory] = await Promise.allSettled([making, ...scopes]);
+  if (made.status === "rejected") {
+    if (!(made.reason instanceof RangeError)) throw made.reason;
+    throw new DeviceError(`createOptimizer: out of memory: ${made.reason.message}`, { cause: made.reason });
   }
-  const [invalid, memory] = await Promise.all([device.popErrorScope(), device.popErrorScope()]);
-  if (thrown instanceof RangeError)
-    throw new DeviceError(`createOptimizer: out of memory: ${thrown.message}`, { cause: thrown });
-  if (thrown) throw thrown;
-  if (memory) throw new DeviceError(`createOptimizer: out of memory: ${memory.message}`);
-  if (invalid)
+  if (invalid.status === "rejected" || memory.status === "rejected")
+    throw new DeviceError("createOptimizer: the device is lost");
+  if (memory.value) throw new DeviceError(`createOptimizer: out of memory: ${memory.value.message}`);
+  if (invalid.value) {
     throw new DeviceError(
-      `createOptimizer: the device refused a buffer (destroyed, of another device, or too large): ${invalid.message}`,
+      `createOptimizer: the device refused a buffer (destroyed, of another device, or too large): ${invalid.value.message}`,
     );
+  }
+  return made.value;
 }

@@ -87,29 +87,22 @@ export class StepEncoder {
   #tableSlot = 0;
   #tableCopy: number | undefined;
 
-  private constructor(device: GPUDevice, memory: Memory, options: StepOptions) {
+  /** Makes the buffers; pipelines come with {@link compile}. */
+  constructor(device: GPUDevice, memory: Memory, options: StepOptions) {
     this.#device = device;
     this.#memory = memory;
     this.#options = options;
     // The control stage binds a loss scale, used or not.
     this.#scaler = options.scaler ?? this.#buffer("no loss scale", 32, STORAGE);
     this.#headers = this.#buffer("headers", HEADER_SLOTS * HEADER_STRIDE, UNIFORM | COPY_DST);
+    this.layOut();
   }
 
-  /** @throws {ShaderError} if the device refuses a kernel. */
-  static async create(device: GPUDevice, memory: Memory, options: StepOptions): Promise<StepEncoder> {
-    const step = new StepEncoder(device, memory, options);
-    try {
-      step.layOut();
-      await step.compile();
-    } catch (error) {
-      step.destroy();
-      throw error;
-    }
-    return step;
-  }
-
-  /** Compiles what the windows need and is not compiled yet. Kernels that are not asked for are not even loaded. */
+  /**
+   * Compiles what the windows need and is not compiled yet. Kernels that are not asked for are not even loaded.
+   *
+   * @throws {ShaderError} if the device refuses a kernel.
+   */
   async compile(): Promise<void> {
     const { rule, measure, updateOverrides, ruleOverrides, monitors, accumulates, clipsValue, modifiesDecay } =
       this.#options;
