@@ -1,0 +1,136 @@
+/** Bad options of rules, bad definitions of rules, and WGSL that does not compile. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  type AdamOptions,
+  adam,
+  adamw,
+  createOptimizer,
+  defineRule,
+  OptionError,
+  type RuleDefinition,
+  type SgdOptions,
+  ShaderError,
+  sgd,
+} from "../../src/index.ts";
+import { testDevice } from "../browser/device.ts";
+import signMomentumWgsl from "../sign-momentum.wgsl?raw";
+import {
+  Caller,
+  each,
+  expectNamed,
+  failureOf,
+  NO_BOOLEANS,
+  NO_LISTS,
+  NO_OBJECTS,
+  NO_RATES,
+  NO_TEXTS,
+  type Row,
+} from "./refusals.ts";
+
+const { NaN: NAN, POSITIVE_INFINITY: INF } = Number;
+
+let caller: Caller;
+let device: GPUDevice;
+
+beforeAll(async () => {
+  device = await testDevice();
+  caller = new Caller(device);
+});
+
+afterAll(() => caller.leave());
+
+const ruleRows: Row[] = [
+  ...each("sgd: momentum", NO_RATES, (momentum) => sgd({ momentum })),
+  ...each("sgd: dampening", NO_RATES, (dampening) => sgd({ momentum: 0.9, dampening })),
+  ...each("sgd: nesterov", NO_BOOLEANS, (nesterov) => sgd({ momentum: 0.9, nesterov })),
+  ...each("sgd: maximize", NO_BOOLEANS, (maximize) => sgd({ maximize })),
+  ...each("sgd: options", NO_OBJECTS, (options) => sgd(options)),
+  ["sgd: nesterov", '{"momentum":0,"dampening":0}', () => sgd({ nesterov: true })],
+  ["sgd: nesterov", '{"momentum":0.9,"dampening":0.1}', () => sgd({ nesterov: true, momentum: 0.9, dampening: 0.1 })],
+  ["sgd: momentun", "0.9", () => sgd({ momentun: 0.9 } as Partial<SgdOptions>)],
+  ["sgd: lr", "0.1", () => sgd({ lr: 0.1 } as Partial<SgdOptions>)],
+  ["sgd: toString", "1", () => sgd({ toString: 1 } as unknown as Partial<SgdOptions>)],
+  ...[adam, adamw].flatMap((rule): Row[] => {
+    const { name } = rule().definition;
+    return [
+      ...each(`${name}: betas`, [0.9, [0.9], [0.9, 0.99, 0.999], "0.9, 0.99", null, {}], (betas) => rule({ betas })),
+      ...each(`${name}: betas[0]`, [NAN, INF, -0.1, 1, 1.5, "0.9", null, {}], (b) => rule({ betas: [b, 0.999] })),
+      ...each(`${name}: betas[1]`, [NAN, -INF, -1, 1, 2, true, [1]], (b) => rule({ betas: [0.9, b] })),
+      ...each(`${name}: eps`, NO_RATES, (eps) => rule({ eps })),
+      ...each(`${name}: amsgrad`, NO_BOOLEANS, (amsgrad) => rule({ amsgrad })),
+      ...each(`${name}: maximize`, NO_BOOLEANS, (maximize) => rule({ maximize })),
+      ...each(`${name}: options`, NO_OBJECTS, (options) => rule(options)),
+      [`${name}: weightDecay`, "0.1", () => rule({ weightDecay: 0.1 } as unknown as Partial<AdamOptions>)],
+      [`${name}: beta1`, "0.9", () => rule({ beta1: 0.9 } as unknown as Partial<AdamOptions>)],
+    ];
+  }),
+];
+
+const right: RuleDefinition = {
+  name: "mine",
+  wgsl: signMomentumWgsl,
+  defaults: { beta: 0.9 },
+  slots: ["momentum"],
+  hyper: () => ({ unused: 0 }),
+  stepRow: () => ({ keep: 0, take: 1 }),
+};
+const ruleWith = (changes: Record<string, unknown>) =>
+  defineRule({ ...right, ...changes } as unknown as RuleDefinition)();
+const wgslWith = (from: string | RegExp, to: string) => ({ wgsl: signMomentumWgsl.replace(from, to) });
+
+const definitionRows: Row[] = [
+  ...each("defineRule: name", [...NO_TEXTS, "", "Mine", "my rule", "my_rule", "1st", undefined], (name) =>
+    ruleWith({ name }),
+  ),
+  ...each("defineRule: wgsl", [undefined, null, 3, {}], (wgsl) => ruleWith({ wgsl })),
+  ...each("defineRule: defaults", [undefined, ...NO_OBJECTS], (defaults) => ruleWith({ defaults })),
+  ...each("defineRule: defaults.beta", ["0.9", null, NAN, [0.9], {}], (beta) => ruleWith({ defaults: { beta } })),
+  ...each("defineRule: slots", [undefined, ...NO_LISTS, [3], [""], ["a", "a"]], (slots) => ruleWith({ slots })),
+  ...each("defineRule: hyper", [undefined, null, {}, 3], (hyper) => ruleWith({ hyper })),
+  ...each("defineRule: stepRow", [null, {}, 3], (stepRow) => ruleWith({ stepRow })),
+  ...each("defineRule: decayMode", ["l2", null, 3], (decayMode) => ruleWith({ decayMode })),
+  ["defineRule: wgsl of mine: struct Hyper", '["unused"]', () => ruleWith({ hyper: () => ({ unused: 0, beta: 0.9 }) })],
+  ["defineRule: wgsl of mine: struct Hyper", '["unused"]', () => ruleWith({ hyper: () => ({}) })],
+  ["defineRule: wgsl of mine: struct Hyper", "undefined", () => ruleWith(wgslWith("struct Hyper", "struct Hyp"))],
+  ["defineRule: wgsl of mine: struct Hyper", '["unused: u32"]', () => ruleWith(wgslWith("unused: f32", "unused: u32"))],
+  [
+    "defineRule: wgsl of mine: struct StepRow",
+    '["keep","take"]',
+    () => ruleWith({ stepRow: () => ({ take: 1, keep: 0 }) }),
+  ],
+  ["defineRule: wgsl of mine: struct StepRow", '["keep","take"]', () => ruleWith({ stepRow: undefined })],
+  ["mine: beta", "-1", () => defineRule(right)({ beta: -1 })],
+  ["mine: gamma", "1", () => defineRule(right)({ gamma: 1 })],
+];
+
+describe.each(Object.entries({ ruleRows, definitionRows }))("%s", (_, rows) => {
+  test.each(rows)("%s, %s", async (option, value, call) => {
+    const error = await failureOf(call);
+    expect(error).toBeInstanceOf(OptionError);
+    expectNamed(error, option, value);
+  });
+});
+
+/** WGSL that does not compile, and pipelines that cannot be made. */
+const shaderRows: [RegExp, Record<string, unknown>][] = [
+  [/shaders\/rules\/mine\.wgsl:18:\d+: .*keeps/, wgslWith("let m = t.keep", "let m = t.keeps")],
+  [/shaders\/rules\/mine\.wgsl:20:\d+: .*sgn/, wgslWith("lr * sign(m)", "lr * sgn(m)")],
+  [
+    /shaders\/mine\/momentum\.wgsl:19:\d+: /,
+    { ...wgslWith("let m =", "\n  let m = 1 +;"), path: "mine/momentum.wgsl" },
+  ],
+  [/shaders\/rules\/mine\.wgsl:1: nothing to import as lib\/nrom/, wgslWith(/^/, "#import lib/nrom\n")],
+  [/mine.*BETA/s, { overrides: () => ({ BETA: 1 }) }],
+];
+
+test.each(shaderRows)("%s", async (message, changes) => {
+  const error = await caller.refusal(() =>
+    createOptimizer(device, { rule: ruleWith(changes), params: [{ name: "w", shape: [4] }] }),
+  );
+  expect(error).toBeInstanceOf(ShaderError);
+  expect(error.message).toMatch(message);
+});
+
+test("there are at least 190 rows", () => {
+  expect(ruleRows.length + definitionRows.length + shaderRows.length).toBeGreaterThanOrEqual(190);
+});
