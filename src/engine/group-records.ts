@@ -18,6 +18,7 @@ const FIRST_ROWS = 256;
 export interface GroupMoment {
   readonly lr: number;
   readonly weightDecay: number;
+  readonly l1: number;
   readonly fraction: number | null;
   readonly dose: number | null;
 }
@@ -89,16 +90,33 @@ export class GroupRecords {
     last: number,
     put: (row: number, words: Words) => void,
   ): void {
-    const from = this.#dirty ? Math.min(first, this.#written + 1) : this.#written + 1;
-    for (let s = from; s <= last; s++) {
+    // A schedule may have a memory, as reduceOnPlateau has: then rows that are there already do not hold any more.
+    const there = Math.min(last, this.#written);
+    if (there >= first && this.#hasChanged(groups, there)) this.#dirty = true;
+    // Rows beyond `last` are there too where more steps have been skipped than was known: they are written again as they come.
+    if (this.#dirty) this.#written = Math.min(first - 1, this.#written);
+    for (let s = this.#written + 1; s <= last; s++) {
       const doses = this.#moments[(s - 1) % this.rows]?.map((m) => m.dose) ?? this.#doses;
-      this.#moments[s % this.rows] = groups.map((group, g) =>
-        this.#write(group, g, tables[g] as StepTable, s, doses[g] ?? null),
-      );
+      // Unless steps have been skipped meanwhile, the updates before the last have happened, with the options of their time.
+      const past = this.#dirty && s < last ? this.#moments[s % this.rows] : undefined;
+      const moments = groups.map((group, g) => this.#write(group, g, tables[g] as StepTable, s, doses[g] ?? null));
+      this.#moments[s % this.rows] = past ?? moments;
       put(s % this.rows, this.#words);
-      this.#written = Math.max(this.#written, s);
+      this.#written = s;
     }
     this.#dirty = false;
+  }
+
+  #hasChanged(groups: readonly Group[], update: number): boolean {
+    const moments = this.#moments[update % this.rows];
+    return groups.some((group, g) => {
+      const { lr, weightDecay, l1 } = moments?.[g] ?? {};
+      return (
+        lr !== valueAt(group.lr, update - 1) * group.lrScale ||
+        weightDecay !== valueAt(group.weightDecay, update - 1) ||
+        l1 !== valueAt(group.l1, update - 1)
+      );
+    });
   }
 
   /** What was true in update `applied`; the newest known row where that is gone. */
@@ -108,7 +126,13 @@ export class GroupRecords {
         ? (this.#moments[applied % this.rows] ?? this.#moments[this.#written % this.rows])
         : undefined;
     return (
-      moments?.[group] ?? { lr: Number.NaN, weightDecay: Number.NaN, fraction: null, dose: this.#doses[group] ?? null }
+      moments?.[group] ?? {
+        lr: Number.NaN,
+        weightDecay: Number.NaN,
+        l1: Number.NaN,
+        fraction: null,
+        dose: this.#doses[group] ?? null,
+      }
     );
   }
 
@@ -159,6 +183,6 @@ export class GroupRecords {
     });
     this.#words.f32.set(Object.values(this.#rule.definition.hyper(group.hyper)), at + GROUP_RECORD.length);
     const dose = factors.fraction === null ? null : (doseBefore ?? 0) + factors.fraction;
-    return { lr, weightDecay, fraction: factors.fraction, dose };
+    return { lr, weightDecay, l1, fraction: factors.fraction, dose };
   }
 }
