@@ -118,7 +118,14 @@ export class Twins {
   }
 
   setGroup(index: number, options: TwinGroup & RowOptions): void {
-    for (const twin of [this.truth, ...this.#rounded.map((r) => r.twin)]) twin.setGroup(index, options);
+    this.forEach((twin) => {
+      twin.setGroup(index, options);
+    });
+  }
+
+  /** The truth and the others. */
+  forEach(visit: (twin: Twin) => void): void {
+    for (const twin of [this.truth, ...this.#rounded.map((r) => r.twin)]) visit(twin);
   }
 
   /** Compares parameter, count and every slot of every tensor. */
