@@ -21,7 +21,7 @@ export async function addParams(
   const clash = added.find((g) => groups.some((old) => old.name === g.name));
   if (clash) throw new OptionError(where, "groups: name", "must be unique", clash.name);
   const all = [...groups, ...added];
-  checkOverrides(where, overrides, overridesOf(rule, all, settled));
+  checkOverrides(where, "groups", specs, overrides, overridesOf(rule, all, settled));
   const known = memory.tensors.length;
   const tensors = checkParams(where, params, all, new Set(memory.tensors.map((t) => t.name)));
   const { first } = timeline.possible;

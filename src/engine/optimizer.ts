@@ -79,6 +79,7 @@ export class Optimizer {
     this.#parts = parts;
     void device.lost.then((info) => {
       this.#lost = info.message || info.reason;
+      this.#monitor?.stream.end();
     });
     this.#timeline = new Timeline({ ...parts, measures: settled.measures });
     this.#monitor = parts.monitor?.(() => this.#monitorSource());
@@ -120,6 +121,8 @@ export class Optimizer {
    */
   step(record?: (encoder: GPUCommandEncoder) => void): void {
     this.#alive("step");
+    if (record !== undefined && typeof record !== "function")
+      throw new OptionError("step", "record", "must be a function", record);
     this.#collect();
     const encoder = this.device.createCommandEncoder({ label: this.#parts.settled.label });
     record?.(encoder);
@@ -137,6 +140,8 @@ export class Optimizer {
    */
   encode(encoder: GPUCommandEncoder): void {
     this.#alive("encode");
+    if (typeof encoder?.beginComputePass !== "function")
+      throw new OptionError("encode", "encoder", "must be a GPUCommandEncoder", encoder);
     this.#collect();
     this.#uncollected = this.#encode(encoder) ?? this.#uncollected;
     // Whoever submits right away has submitted by then; for others the next call asks again.
@@ -145,16 +150,19 @@ export class Optimizer {
 
   /** These tensors have no gradient in the next step: they are left alone, without decay, and their count does not advance. */
   withoutGrad(match: Match): void {
+    this.#alive("withoutGrad");
     for (const { index } of this.#select("withoutGrad", match)) this.#timeline.participation.withoutGrad(index);
   }
 
   /** Leaves these tensors alone from now on. */
   freeze(match: Match): void {
+    this.#alive("freeze");
     for (const { index } of this.#select("freeze", match)) this.#timeline.participation.freeze(index, true);
   }
 
   /** Takes these tensors up again, with the state and the step count they had. */
   unfreeze(match: Match): void {
+    this.#alive("unfreeze");
     for (const { index } of this.#select("unfreeze", match)) this.#timeline.participation.freeze(index, false);
   }
 
@@ -165,6 +173,7 @@ export class Optimizer {
    * (amsgrad, momentum, cautious, toward, l1, clipValue, decay mode coupled). Nothing has been changed then.
    */
   setGroup(group: string | number, changes: GroupOptions & Record<string, unknown>): void {
+    this.#alive("setGroup");
     const g = typeof group === "number" ? group : this.groups.indexOf(group);
     if (!this.#parts.groups[g])
       throw new OptionError("setGroup", "group", `must be one of ${this.groups.join(", ")}`, group);
@@ -173,6 +182,7 @@ export class Optimizer {
 
   /** The same for every group. @throws {OptionError} */
   set(changes: GroupOptions & Record<string, unknown>): void {
+    this.#alive("set");
     this.#change(() => true, changes);
   }
 
@@ -194,12 +204,17 @@ export class Optimizer {
    * @throws {OptionError}
    */
   attach(name: string, buffers: { param?: BufferSlice; grad?: BufferSlice }): void {
+    this.#alive("attach");
     const tensor = this.#tensor("attach", name);
     checkKeys("attach", name, buffers, ["param", "grad"]);
     if (!tensor.attached)
       throw new OptionError("attach", "name", "must be that of a tensor with buffers of its own", name);
-    const param = buffers.param ? checkSlice("attach", `param (${name})`, buffers.param, tensor.size) : tensor.param;
-    const grad = buffers.grad ? checkSlice("attach", `grad (${name})`, buffers.grad, tensor.size) : tensor.grad;
+    const range = (which: "param" | "grad"): BufferRange => {
+      const slice = buffers[which];
+      return slice === undefined ? tensor[which] : checkSlice("attach", `${which} (${name})`, slice, tensor.size);
+    };
+    const param = range("param");
+    const grad = range("grad");
     checkOverlaps("attach", [{ name, attached: { param, grad } }]);
     this.#parts.memory.attach(tensor, param, grad);
   }
@@ -222,7 +237,11 @@ export class Optimizer {
     return this.#monitored("on").stream.on(listener);
   }
 
-  /** The figures of every monitored step that arrives from now on; ends when the optimizer is destroyed. @throws as {@link on}. */
+  /**
+   * The figures of every monitored step that arrives from now on; ends when the optimizer is destroyed or the device lost.
+   *
+   * @throws as {@link on}.
+   */
   figures(): AsyncIterableIterator<Figures> {
     return this.#monitored("figures").stream.iterate();
   }
@@ -390,7 +409,7 @@ export class Optimizer {
     const { groups, rule, settled, overrides, records } = this.#parts;
     const { name } = rule.definition;
     const changed = groups.map((g, i) => (concerns(g, i) ? changeGroup(rule, name, g, changes) : g));
-    checkOverrides(name, overrides, overridesOf(rule, changed, settled));
+    checkOverrides(name, Object.keys(changes).join(", "), changes, overrides, overridesOf(rule, changed, settled));
     if (changed.some((g, i) => (g.toward === undefined) !== (groups[i]?.toward === undefined))) {
       throw new OptionError(name, "toward", "cannot be changed after creation", changes.toward);
     }

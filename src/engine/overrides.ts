@@ -39,20 +39,18 @@ export function overridesOf(rule: Rule, groups: readonly Group[], settled: Settl
 }
 
 /**
- * Whether kernels compiled for `have` serve these groups too.
+ * Whether kernels compiled for `have` serve groups that need `need` too.
  *
+ * @param option what was asked for, and `value` what it was given: for the message.
  * @throws {OptionError} if they do not.
  */
-export function checkOverrides(where: string, have: Overrides, need: Overrides): void {
-  const missing = [...Object.entries(need.shell), ...Object.entries(need.rule)].find(
-    ([name, value]) => name !== "ANCHOR_SLOT" && value > (have.shell[name] ?? have.rule[name] ?? 0),
+export function checkOverrides(where: string, option: string, value: unknown, have: Overrides, need: Overrides): void {
+  const missing = [...Object.entries(need.shell), ...Object.entries(need.rule)].some(
+    ([name, wanted]) => name !== "ANCHOR_SLOT" && wanted > (have.shell[name] ?? have.rule[name] ?? 0),
   );
   const fits = need.ruleSlots <= have.ruleSlots && need.anchors <= have.anchors && need.modified <= have.modified;
-  if (missing === undefined && fits) return;
-  throw new OptionError(
-    where,
-    "options",
-    "must not need kernel code or state that no group asked for at creation",
-    missing?.[0] ?? "state slots",
-  );
+  if (missing || !fits) {
+    const must = "must not need kernel code or state that no group asked for at creation";
+    throw new OptionError(where, option, must, value);
+  }
 }

@@ -68,12 +68,16 @@ export class Participation {
       entry.lag = this.lag(k, steps);
       entry.idleSince = idle ? steps : undefined;
     });
-    this.#withoutGrad.clear();
     if (!this.#changed) return undefined;
     this.#changed = false;
     const lags = this.#entries.map((_, k) => this.lag(k, steps));
     this.bounds = { least: Math.min(...lags), most: Math.max(...lags) };
     return this.#entries.map((entry, k) => ({ lag: lags[k] as number, takesPart: entry.idleSince === undefined }));
+  }
+
+  /** The step that was settled has been encoded. */
+  stepped(): void {
+    this.#withoutGrad.clear();
   }
 
   #entry(k: number): Entry {

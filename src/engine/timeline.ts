@@ -75,6 +75,7 @@ export class Timeline {
   /** The step has been encoded. */
   advance(): void {
     this.steps += 1;
+    this.participation.stepped();
     if (!this.#parts.measures) this.#knownStep = this.steps;
   }
 
