@@ -1,6 +1,7 @@
 /** The charts of a training run, on the live page and in the report. */
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { cssColor } from "./css-color.ts";
 import type { History } from "./mnist/history.ts";
 
 type Column = (number | null)[];
@@ -189,8 +190,10 @@ class Chart {
     return {
       width: 300,
       height: 180,
-      padding: [8, 8, 0, 0],
+      padding: [8, 16, 0, 0],
       legend: { show: false },
+      // Whole pixels would bend steep lines.
+      pxAlign: false,
       cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
       scales: {
         x: { time: false },
@@ -210,7 +213,7 @@ class Chart {
         {},
         ...series.map(({ label, color, raw, points }) => ({
           label,
-          stroke: () => cssColor(`--series-${color}`, raw ? "48" : ""),
+          stroke: () => cssColor(`--series-${color}`) + (raw ? "48" : ""),
           width: raw ? 1 : 1.75,
           spanGaps: true,
           points: points
@@ -227,11 +230,6 @@ class Chart {
       hooks: { setCursor: [() => this.#showValues(this.#plot?.cursor.idx ?? undefined)] },
     };
   }
-}
-
-/** A custom property of the page, `#rrggbb`, as a canvas wants it. */
-function cssColor(property: string, alpha = ""): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(property).trim() + alpha;
 }
 
 /** Of the splits of a logarithmic axis only the powers of ten; all of them where these are too few. */

@@ -16,6 +16,7 @@ import { safetensors } from "./safetensors.ts";
 const REDRAW_MS = 250;
 const PICTURE_MS = 1500;
 const MISTAKES = 36;
+const TILES = ["Epoch", "Test accuracy", "Training loss", "Images / s", "Learning rate", "Memory, steps"] as const;
 /** Tests in an epoch. */
 const TESTS = 2;
 
@@ -25,7 +26,7 @@ const notice = find("notice");
 function fail(error: unknown): void {
   notice.textContent = error instanceof Error ? error.message : String(error);
   notice.className = "failure";
-  notice.hidden = false;
+  console.error(error);
 }
 
 class LivePage {
@@ -33,7 +34,7 @@ class LivePage {
   readonly #trainer: Trainer;
   readonly #controls: Controls;
   readonly #charts: Charts;
-  readonly #tiles: Record<string, HTMLElement> = {};
+  readonly #tiles = new Map<string, HTMLElement>();
   readonly #runButton = find<HTMLButtonElement>("run");
   #history = emptyHistory();
   #figures: Figures | undefined;
@@ -184,18 +185,11 @@ class LivePage {
   }
 
   #makeTiles(): void {
-    for (const name of [
-      "Epoch",
-      "Test accuracy",
-      "Training loss",
-      "Images per second",
-      "Learning rate",
-      "Decay memory",
-    ]) {
+    for (const name of TILES) {
       const tile = find("tiles").appendChild(document.createElement("div"));
       tile.className = "tile";
       tile.appendChild(document.createElement("span")).textContent = name;
-      this.#tiles[name] = tile.appendChild(document.createElement("b"));
+      this.#tiles.set(name, tile.appendChild(document.createElement("b")));
     }
   }
 
@@ -204,17 +198,17 @@ class LivePage {
     const { steps, stepsPerEpoch } = this.#trainer;
     const done = steps >= this.#totalSteps;
     this.#runButton.textContent = done ? "Train again" : this.#running ? "Pause" : "Go on";
-    const show = (name: string, text: string) => {
-      this.#tiles[name]!.textContent = text;
+    const show = (name: (typeof TILES)[number], text: string) => {
+      this.#tiles.get(name)!.textContent = text;
     };
     const recent = this.#history.steps.loss.slice(-30);
     const mean = recent.reduce((sum, loss) => sum + loss, 0) / recent.length;
     show("Epoch", `${(steps / stepsPerEpoch).toFixed(1)} of ${this.#controls.epochs}`);
     show("Test accuracy", this.#test ? `${(100 * this.#test.accuracy).toFixed(2)} %` : "soon");
     show("Training loss", recent.length ? mean.toFixed(4) : "");
-    show("Images per second", this.#imagesPerSecond ? Math.round(this.#imagesPerSecond).toLocaleString("en") : "");
+    show("Images / s", this.#imagesPerSecond ? Math.round(this.#imagesPerSecond).toLocaleString("en") : "");
     show("Learning rate", this.#figures ? short(mostDecayed(this.#figures).lr) : "");
-    show("Decay memory", this.#figures ? memoryOf(mostDecayed(this.#figures)) : "");
+    show("Memory, steps", this.#figures ? memoryOf(mostDecayed(this.#figures)).replace(" steps", "") : "");
     this.#charts.update(this.#history);
     if (this.#figures) {
       find("tensors").replaceChildren(htmlTable(TENSOR_HEADINGS, tensorRows(this.#figures, this.#history)));
@@ -226,8 +220,7 @@ class LivePage {
 
   async #drawPictures(): Promise<void> {
     const weights = await this.#trainer.optimizer.readParam("fc1.weight");
-    const canvas = find<HTMLCanvasElement>("units");
-    drawUnits(canvas, weights, canvas.clientWidth < 420 ? 8 : 16);
+    drawUnits(find<HTMLCanvasElement>("units"), weights, 16);
     this.#picturesDue = performance.now() + PICTURE_MS;
   }
 

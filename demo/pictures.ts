@@ -1,4 +1,5 @@
 /** Images of weights and of digits. */
+import { cssColor } from "./css-color.ts";
 import type { Split } from "./mnist/idx.ts";
 
 const SIDE = 28;
@@ -75,8 +76,7 @@ function digit({ pixels }: Split, index: number): HTMLCanvasElement {
 
 type Rgb = [number, number, number];
 
-/** A colour of style.css, which are all `#rrggbb`. */
 function rgb(property: string): Rgb {
-  const hex = getComputedStyle(document.documentElement).getPropertyValue(property).trim();
+  const hex = cssColor(property);
   return [1, 3, 5].map((k) => Number.parseInt(hex.slice(k, k + 2), 16)) as Rgb;
 }
