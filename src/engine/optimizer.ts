@@ -57,6 +57,9 @@ export interface OptimizerParts {
 // How often the host learns of skipped steps where no figures tell it. Seldom enough to cost nothing.
 const SYNC_EVERY = 32;
 
+// GPUBufferUsage.COPY_DST; the global is not there in Node.
+const COPY_DST = 0x8;
+
 type Reading = "figures" | "control";
 
 /** An optimizer on a device. Make one with `createOptimizer`. */
@@ -416,6 +419,7 @@ export class Optimizer {
     const newTables = changed.some((g, i) => g.hyper !== groups[i]?.hyper);
     groups.splice(0, groups.length, ...changed);
     records.touch();
+    this.#timeline.participation.review();
     if (newTables) this.#timeline.layOutRows();
   }
 
@@ -483,6 +487,8 @@ export class Optimizer {
     if (!(data instanceof Float32Array) || data.length !== tensor.size)
       throw new OptionError(where, `data (${name})`, `must be a Float32Array of ${tensor.size} elements`, data);
     const { buffer, offset } = tensor[which];
+    if ((buffer.usage & COPY_DST) === 0)
+      throw new OptionError(where, `buffer (${name})`, "must have usage COPY_DST", buffer.usage);
     this.device.queue.writeBuffer(buffer, offset, data as Float32Array<ArrayBuffer>);
   }
 

@@ -7,6 +7,8 @@ import { decodeScale, type LossScaleState, writeScale } from "./loss-scaler.ts";
 import type { Overrides } from "./overrides.ts";
 import type { HyperOptions, RuleDefinition } from "./rule.ts";
 
+// GPUBufferUsage.COPY_DST; the global is not there in Node.
+const COPY_DST = 0x8;
 const FORMAT = "webgpu-optim/state";
 const VERSION = 1;
 
@@ -225,6 +227,8 @@ export function checkState(state: StateDict, target: StateTarget): void {
       got.step,
     );
     values(`${at}: param`, got.param, tensor.size);
+    const { usage } = tensor.param.buffer;
+    expect(`${at}: usage of the buffer to load into`, (usage & COPY_DST) !== 0, "COPY_DST", usage);
     const slots = slotsOf(target, tensor);
     const gotSlots = typeof got.slots === "object" && got.slots !== null ? got.slots : {};
     for (const { name } of slots) values(`${at}: slots.${name}`, gotSlots[name], tensor.size);
