@@ -16,6 +16,7 @@ export class Participation {
   readonly #entries: Entry[] = [];
   readonly #withoutGrad = new Set<number>();
   #changed = true;
+  #toReview = true;
   /** Smallest and largest lag: bounds of all step counts. */
   bounds: { readonly least: number; readonly most: number } = { least: 0, most: 0 };
 
@@ -35,6 +36,7 @@ export class Participation {
 
   freeze(k: number, frozen: boolean): void {
     this.#entry(k).frozen = frozen;
+    this.review();
   }
 
   isFrozen(k: number): boolean {
@@ -44,6 +46,12 @@ export class Participation {
   /** Tensor `k` has no gradient in the next step. */
   withoutGrad(k: number): void {
     this.#withoutGrad.add(k);
+    this.review();
+  }
+
+  /** What decides about taking part has changed: the next `settle` looks at every tensor. */
+  review(): void {
+    this.#toReview = true;
   }
 
   /** Steps missed by tensor `k`, after `steps` steps. */
@@ -61,6 +69,9 @@ export class Participation {
     steps: number,
     groupFrozen: (k: number) => boolean,
   ): readonly { lag: number; takesPart: boolean }[] | undefined {
+    if (!this.#toReview && !this.#changed) return undefined;
+    // Who has no gradient in this step may have one in the next.
+    this.#toReview = this.#withoutGrad.size > 0;
     this.#entries.forEach((entry, k) => {
       const idle = entry.frozen || this.#withoutGrad.has(k) || groupFrozen(k);
       if (idle === (entry.idleSince !== undefined)) return;

@@ -15,6 +15,8 @@ import { type Compiled, compileKernel } from "./pipelines.ts";
 export interface StepOptions {
   readonly label: string;
   readonly limits: Limits;
+  /** Invocations per workgroup, at most 64: workgroup memory stays within 1 KiB. */
+  readonly workgroup: number;
   readonly rule: WgslFile;
   /** Values of the rule's overrides. */
   readonly ruleOverrides: Readonly<Record<string, number>>;
@@ -41,8 +43,6 @@ export interface StepPlan {
   readonly update: boolean;
 }
 
-/** Invocations per workgroup: no device allows fewer than 128, and workgroup memory stays within 1 KiB. */
-export const WORKGROUP_SIZE = 64;
 /** Steps that can be encoded into one submission. */
 export const HEADER_SLOTS = 64;
 const HEADER_STRIDE = 256;
@@ -126,7 +126,7 @@ export class StepEncoder {
       if (this.#pipelines.has(name)) return;
       const files = storage ? { storage: storage.file, ...aliases } : aliases;
       const job = compileKernel(this.#device, `${this.#options.label} ${name}`, kernel, files, {
-        WORKGROUP_SIZE,
+        WORKGROUP_SIZE: this.#options.workgroup,
         ...constants,
       });
       jobs.push(job.then((compiled) => void this.#pipelines.set(name, { ...compiled, kernel, variant, storage })));
@@ -191,9 +191,9 @@ export class StepEncoder {
     });
     this.#device.queue.writeBuffer(this.#windows, 0, words);
 
-    const { measure, monitors, clipsValue } = this.#options;
+    const { measure, monitors, clipsValue, workgroup } = this.#options;
     const regions = monitors ? (clipsValue ? 3 : 2) : measure ? 1 : 0;
-    this.#partials = this.#buffer("partials", Math.max(16, regions * chunks.length * WORKGROUP_SIZE * 16), STORAGE);
+    this.#partials = this.#buffer("partials", Math.max(16, regions * chunks.length * workgroup * 16), STORAGE);
     this.figures = this.#buffer(
       "figures",
       (FIGURES.length + TENSOR_FIGURES.length * tensors.length) * 4,
