@@ -65,6 +65,14 @@ export class GroupRecords {
     this.#doses = doses;
   }
 
+  /** Whether rows of updates from `first` on and before `last` are to be written again. To be called before every `write`. */
+  outdated(groups: readonly Group[], first: number, last: number): boolean {
+    // A schedule may have a memory, as reduceOnPlateau has: then rows that are there already do not hold any more.
+    const there = Math.min(last, this.#written);
+    if (there >= first && this.#hasChanged(groups, there)) this.#dirty = true;
+    return this.#dirty && first < last;
+  }
+
   /** Makes room for updates `first` to `last`; true if the ring has grown, and every row is to be written again. */
   grow(first: number, last: number): boolean {
     // One more row for the doses of the update before.
@@ -90,9 +98,6 @@ export class GroupRecords {
     last: number,
     put: (row: number, words: Words) => void,
   ): void {
-    // A schedule may have a memory, as reduceOnPlateau has: then rows that are there already do not hold any more.
-    const there = Math.min(last, this.#written);
-    if (there >= first && this.#hasChanged(groups, there)) this.#dirty = true;
     // Rows beyond `last` are there too where more steps have been skipped than was known: they are written again as they come.
     if (this.#dirty) this.#written = Math.min(first - 1, this.#written);
     for (let s = this.#written + 1; s <= last; s++) {

@@ -9,6 +9,8 @@ export interface MonitorSource {
   readonly context: Omit<FiguresContext, "badSteps">;
   /** Tells how many steps had been skipped after a step. */
   readonly learn: (step: number, skipped: number) => void;
+  /** Tells that figures were brought back before the step they were wanted of had been submitted. */
+  readonly cameTooEarly: () => void;
 }
 
 /** Figures of one optimizer. */
@@ -66,10 +68,13 @@ export class Monitor {
   #deliver(data: ArrayBuffer): void {
     const words = new Words(data);
     const { step, skipped } = words.read(FIGURES, 0);
-    // A collection that came too early, before the caller had submitted, brings the figures of before.
-    if (step <= this.#newest) return;
+    const { context, learn, cameTooEarly } = this.#source();
+    // A collection before the caller has submitted brings the figures of before.
+    if (step <= this.#newest) {
+      cameTooEarly();
+      return;
+    }
     this.#newest = step;
-    const { context, learn } = this.#source();
     learn(step, skipped);
     const known = (words.u32.length - FIGURES.length) / TENSOR_FIGURES.length;
     this.stream.emit(

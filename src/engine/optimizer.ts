@@ -50,8 +50,6 @@ export interface OptimizerParts {
   readonly ownsScale: boolean;
   /** Made where figures are wanted; what it reports about is given later. */
   readonly monitor: ((source: () => MonitorSource) => Monitor) | undefined;
-  /** Fills in anchors and finds faults of buffers, for windows and tensors that are new. */
-  readonly complete: (groups: readonly Group[], firstTensor: number) => Promise<void>;
 }
 
 // How often the host learns of skipped steps where no figures tell it. Seldom enough to cost nothing.
@@ -71,6 +69,7 @@ export class Optimizer {
   readonly #byName = new Map<string, Tensor>();
   readonly #controlRing: ReadbackRing | undefined;
   #microBatch = 0;
+  #adding: Promise<void> = Promise.resolve();
   #uncollected: Reading | undefined;
   #destroyed = false;
   #lost: string | undefined;
@@ -132,6 +131,7 @@ export class Optimizer {
     const what = this.#encode(encoder);
     const submitted = what && this.#copyBack(encoder, what);
     this.device.queue.submit([encoder.finish()]);
+    this.#parts.step.settle();
     submitted?.();
   }
 
@@ -147,6 +147,7 @@ export class Optimizer {
       throw new OptionError("encode", "encoder", "must be a GPUCommandEncoder", encoder);
     this.#collect();
     this.#uncollected = this.#encode(encoder) ?? this.#uncollected;
+    this.#parts.step.lend();
     // Whoever submits right away has submitted by then; for others the next call asks again.
     if (this.#uncollected) setTimeout(() => this.#collect());
   }
@@ -198,7 +199,13 @@ export class Optimizer {
   async addParams(params: readonly ParamSpec[], specs: readonly GroupSpec[] = []): Promise<void> {
     this.#alive("addParams");
     const { addParams } = await import("./add-params.ts");
-    await addParams(this.#parts, this.#timeline, params, specs, () => this.#adopt());
+    // One after the other: each begins where the one before has ended.
+    const adding = this.#adding.then(() =>
+      addParams(this.#parts, this.#timeline, params, specs, () => this.#alive("addParams")),
+    );
+    this.#adding = adding.catch(() => {});
+    await adding;
+    this.#adopt();
   }
 
   /**
@@ -395,6 +402,9 @@ export class Optimizer {
     const { settled, memory, records, overrides, scale } = this.#parts;
     return {
       learn: (step, skipped) => this.#timeline.learn(step, skipped),
+      cameTooEarly: () => {
+        this.#uncollected ??= "figures";
+      },
       context: {
         tensors: memory.tensors,
         groupNames: this.groups,

@@ -68,7 +68,8 @@ export class Timeline {
     if (rows) step.setTensors(rows.map((row, k) => ({ group: groupIndex(k), ...row })));
     this.#writeStepRows();
     const { first, last } = this.possible;
-    if (records.grow(first, last)) step.resizeRecords(records.rows, records.width * groups.length);
+    const overwrites = records.outdated(groups, first, last) && step.lends;
+    if (records.grow(first, last) || overwrites) step.resizeRecords(records.rows, records.width * groups.length);
     records.write(groups, this.#tables, first, last, (row, words) => step.writeRecords(row, words));
   }
 

@@ -84,6 +84,10 @@ export class StepEncoder {
   figures!: GPUBuffer;
   #shared = new Map<Variant, GPUBindGroup>();
   #perWindow = new Map<Window, Map<string, GPUBindGroup>>();
+  /** Steps in encoders of the caller's since the last submission of our own. */
+  #lent = 0;
+  /** Buffers that such steps may read, and how many of these there were when they were replaced. */
+  #replaced: { buffer: GPUBuffer; lent: number }[] = [];
   #tableSlot = 0;
   #tableCopy: number | undefined;
 
@@ -216,17 +220,39 @@ export class StepEncoder {
     this.forgetBindings();
   }
 
-  /** A ring of `rows` rows, each of the groups' records: `words` words. */
+  /** Whether steps may wait in encoders of the caller's: what they are going to read must not be written over. */
+  get lends(): boolean {
+    return this.#lent > 0;
+  }
+
+  /** The step just encoded is in an encoder of the caller's, where at most `HEADER_SLOTS` steps wait. */
+  lend(): void {
+    this.#lent += 1;
+    while (this.#lent - (this.#replaced[0]?.lent ?? Infinity) >= HEADER_SLOTS) this.#replaced.shift()?.buffer.destroy();
+  }
+
+  /** Every step has been submitted. */
+  settle(): void {
+    this.#lent = 0;
+    for (const { buffer } of this.#replaced.splice(0)) buffer.destroy();
+  }
+
+  #replace(old: GPUBuffer | undefined): void {
+    if (old && this.lends) this.#replaced.push({ buffer: old, lent: this.#lent });
+    else old?.destroy();
+  }
+
+  /** A new ring of `rows` rows, each of the groups' records: `words` words. */
   resizeRecords(rows: number, words: number): void {
-    this.#records?.destroy();
+    this.#replace(this.#records);
     this.#records = this.#buffer("records", rows * words * 4, STORAGE | COPY_DST);
     this.forgetBindings();
   }
 
-  /** Room for the rows by step count. */
+  /** Room for the rows by step count, which are to be laid out anew. */
   resizeStepRows(words: number): void {
-    if (this.#stepRows && this.#stepRows.size >= words * 4) return;
-    this.#stepRows?.destroy();
+    if (this.#stepRows && this.#stepRows.size >= words * 4 && !this.lends) return;
+    this.#replace(this.#stepRows);
     this.#stepRows = this.#buffer("step rows", Math.max(16, words * 4), STORAGE | COPY_DST);
     this.forgetBindings();
   }
@@ -381,6 +407,7 @@ export class StepEncoder {
 
   /** Frees what this has made. */
   destroy(): void {
+    this.settle();
     for (const buffer of [
       this.#headers,
       this.#records,
