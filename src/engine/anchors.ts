@@ -5,6 +5,7 @@ import type { Group } from "./groups.ts";
 
 /** Values given to `toward` must be there and fit. @throws {OptionError} */
 export function checkAnchors(
+  where: string,
   groups: readonly Group[],
   tensors: readonly { name: string; size: number; group: number }[],
 ): void {
@@ -13,7 +14,7 @@ export function checkAnchors(
     if (typeof toward !== "object") continue;
     const values = Object.hasOwn(toward, name) ? toward[name] : undefined;
     if (!(values instanceof Float32Array) || values.length !== size)
-      throw new OptionError("createOptimizer", `toward: ${name}`, `must be a Float32Array of ${size} elements`, values);
+      throw new OptionError(where, `toward: ${name}`, `must be a Float32Array of ${size} elements`, values);
   }
 }
 

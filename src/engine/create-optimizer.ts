@@ -1,11 +1,12 @@
 /** Makes optimizers. */
-import { DeviceError, OptionError } from "../errors.ts";
+import { OptionError } from "../errors.ts";
 import { type Limits, resolveLimits } from "../host/limits.ts";
 import { Memory } from "../host/memory.ts";
+import { inScopes } from "../host/scopes.ts";
 import { StepEncoder } from "../host/step.ts";
 import { checkKeys, checkNumber } from "./checks.ts";
 import { GroupRecords } from "./group-records.ts";
-import { type Group, type GroupOptions, resolveGroups } from "./groups.ts";
+import { type GroupOptions, resolveGroups } from "./groups.ts";
 import { Optimizer } from "./optimizer.ts";
 import { checkParams, type OptimizerOptions, settle } from "./options.ts";
 import { overridesOf } from "./overrides.ts";
@@ -20,6 +21,8 @@ export interface Tuning {
   readonly workgroup?: number;
   readonly limits?: Partial<Limits>;
 }
+
+const WHERE = "createOptimizer";
 
 // A GPU: chunks small enough that there are workgroups to occupy it, large enough that a partial per invocation and chunk (1 KiB)
 // is little beside the chunk.
@@ -43,7 +46,7 @@ export async function createOptimizer(
   tuning: Tuning = {},
 ): Promise<Optimizer> {
   if (typeof device?.createComputePipelineAsync !== "function")
-    throw new OptionError("createOptimizer", "device", "must be a GPUDevice", device);
+    throw new OptionError(WHERE, "device", "must be a GPUDevice", device);
   checkTuning(tuning);
   const settled = settle(options);
   const { rule, params, groups: specs = [], clip } = options;
@@ -58,7 +61,7 @@ export async function createOptimizer(
     settled.lossScale && import("./loss-scaler.ts"),
     settled.every > 0 && import("./monitor.ts"),
   ]);
-  if (anchors) anchors.checkAnchors(groups, tensors);
+  if (anchors) anchors.checkAnchors(WHERE, groups, tensors);
 
   const elements = tensors.reduce((n, t) => n + t.size, 0);
   const software = device.adapterInfo?.isFallbackAdapter === true;
@@ -68,7 +71,7 @@ export async function createOptimizer(
     workgroup = software ? SOFTWARE_WORKGROUP : WORKGROUP,
   } = tuning;
   const slots = overrides.ruleSlots + Number(overrides.anchors);
-  const memory = new Memory(device, { label, limits, chunk, slots, accumulates: settled.microBatches > 1 });
+  const memory = new Memory(device, WHERE, { label, limits, chunk, slots, accumulates: settled.microBatches > 1 });
   const { scale, ownsScale } = scaling
     ? scaling.openScale(device, label, settled.lossScale)
     : { scale: undefined, ownsScale: false };
@@ -78,8 +81,8 @@ export async function createOptimizer(
     undo.push(() => {
       for (const buffer of memory.buffers) buffer.destroy();
     });
-    await inScopes(device, () => memory.add(tensors));
-    const step = await inScopes(device, () => {
+    await inScopes(device, WHERE, () => memory.add(tensors));
+    const step = await inScopes(device, WHERE, () => {
       const made = new StepEncoder(device, memory, {
         label,
         limits,
@@ -99,12 +102,7 @@ export async function createOptimizer(
       return made;
     });
     await step.compile();
-    const complete = (all: readonly Group[], firstTensor: number): Promise<void> =>
-      inScopes(device, () => {
-        if (anchors) anchors.writeAnchors(device, all, memory.tensors.slice(firstTensor), overrides.ruleSlots);
-        step.rehearse();
-      });
-    const optimizer = await inScopes(device, () => {
+    const optimizer = await inScopes(device, WHERE, () => {
       const made = new Optimizer({
         device,
         rule,
@@ -118,12 +116,14 @@ export async function createOptimizer(
         scale,
         ownsScale,
         monitor: monitoring ? (source) => new monitoring.Monitor(device, label, source) : undefined,
-        complete,
       });
       undo.push(() => made.destroy());
       return made;
     });
-    await complete(groups, 0);
+    await inScopes(device, WHERE, () => {
+      if (anchors) anchors.writeAnchors(device, groups, memory.tensors, overrides.ruleSlots);
+      step.rehearse();
+    });
     return optimizer;
   } catch (error) {
     for (const free of undo) free();
@@ -132,37 +132,14 @@ export async function createOptimizer(
 }
 
 function checkTuning(tuning: unknown): void {
-  checkKeys("createOptimizer", "tuning", tuning, ["chunk", "workgroup", "limits"]);
+  checkKeys(WHERE, "tuning", tuning, ["chunk", "workgroup", "limits"]);
   const { chunk = 64, workgroup = 1 } = tuning;
   if (!(typeof chunk === "number" && chunk > 0 && chunk % 64 === 0))
-    throw new OptionError("createOptimizer", "tuning.chunk", "must be a multiple of 64", chunk);
-  checkNumber("createOptimizer", "tuning.workgroup", workgroup, { min: 1, max: 64, whole: true });
+    throw new OptionError(WHERE, "tuning.chunk", "must be a multiple of 64", chunk);
+  checkNumber(WHERE, "tuning.workgroup", workgroup, { min: 1, max: 64, whole: true });
 }
 
 function commonOptions(options: OptimizerOptions, clipValue: number | undefined): GroupOptions {
   const { rule, params, groups, clip, skipNonFinite, lossScale, accumulate, monitor, label, ...common } = options;
   return { ...(clipValue === undefined ? {} : { clipValue }), ...common };
-}
-
-/** Runs `make` so that what the device refuses, or has no memory for, becomes an error here. */
-async function inScopes<T>(device: GPUDevice, make: () => T): Promise<T> {
-  device.pushErrorScope("out-of-memory");
-  device.pushErrorScope("validation");
-  const making = new Promise<T>((resolve) => resolve(make()));
-  const scopes = [device.popErrorScope(), device.popErrorScope()] as const;
-  // All are awaited in any case, so that none rejects unheard.
-  const [made, invalid, memory] = await Promise.allSettled([making, ...scopes]);
-  if (made.status === "rejected") {
-    if (!(made.reason instanceof RangeError)) throw made.reason;
-    throw new DeviceError(`createOptimizer: out of memory: ${made.reason.message}`, { cause: made.reason });
-  }
-  if (invalid.status === "rejected" || memory.status === "rejected")
-    throw new DeviceError("createOptimizer: the device is lost");
-  if (memory.value) throw new DeviceError(`createOptimizer: out of memory: ${memory.value.message}`);
-  if (invalid.value) {
-    throw new DeviceError(
-      `createOptimizer: the device refused a buffer (destroyed, of another device, or too large): ${invalid.value.message}`,
-    );
-  }
-  return made.value;
 }

@@ -200,12 +200,10 @@ export class Optimizer {
     this.#alive("addParams");
     const { addParams } = await import("./add-params.ts");
     // One after the other: each begins where the one before has ended.
-    const adding = this.#adding.then(() =>
-      addParams(this.#parts, this.#timeline, params, specs, () => this.#alive("addParams")),
-    );
+    const owner = { checkAlive: () => this.#alive("addParams"), adopt: () => this.#adopt() };
+    const adding = this.#adding.then(() => addParams(this.#parts, this.#timeline, params, specs, owner));
     this.#adding = adding.catch(() => {});
-    await adding;
-    this.#adopt();
+    return adding;
   }
 
   /**

@@ -101,10 +101,30 @@ export class Memory {
   readonly buffers: GPUBuffer[] = [];
   readonly #device: GPUDevice;
   readonly #options: MemoryOptions;
+  // Whom errors speak of; and what lies before, if this is an extension.
+  readonly #where: string;
+  readonly #tensorsBefore: number;
+  readonly #chunksBefore: number;
 
-  constructor(device: GPUDevice, options: MemoryOptions) {
+  constructor(device: GPUDevice, where: string, options: MemoryOptions, before?: Memory) {
     this.#device = device;
+    this.#where = where;
     this.#options = options;
+    this.#tensorsBefore = before?.tensors.length ?? 0;
+    this.#chunksBefore = before?.chunks.length ?? 0;
+  }
+
+  /** Memory for tensors to come, which count on from those that are here. It can be tried out before it is joined, or dropped. */
+  extension(where: string): Memory {
+    return new Memory(this.#device, where, this.#options, this);
+  }
+
+  /** Takes over an extension, which must be one of what is here now. */
+  join(extension: Memory): void {
+    this.tensors.push(...extension.tensors);
+    this.chunks.push(...extension.chunks);
+    this.windows.push(...extension.windows);
+    this.buffers.push(...extension.buffers);
   }
 
   /** Places tensors; those without buffers of their own share new arena buffers. */
@@ -127,7 +147,7 @@ export class Memory {
       }
       if (spec.size * 4 > limits.maxBufferSize) {
         throw new DeviceError(
-          `createOptimizer: ${spec.name} has ${spec.size * 4} bytes, a buffer of this device at most ${limits.maxBufferSize}`,
+          `${this.#where}: ${spec.name} has ${spec.size * 4} bytes, a buffer of this device at most ${limits.maxBufferSize}`,
         );
       }
       if ((length + align(spec.size)) * 4 > limits.maxBufferSize) flush();
@@ -182,21 +202,21 @@ export class Memory {
     const largest = Math.floor(limits.maxStorageBufferBindingSize / 4 / Math.max(1, slots) / chunk) * chunk;
     if (largest === 0)
       throw new DeviceError(
-        `createOptimizer: maxStorageBufferBindingSize ${limits.maxStorageBufferBindingSize} cannot hold a chunk of ${chunk} elements in ${slots} slots`,
+        `${this.#where}: maxStorageBufferBindingSize ${limits.maxStorageBufferBindingSize} cannot hold a chunk of ${chunk} elements in ${slots} slots`,
       );
     let window: Window | undefined;
     let begin = 0;
     for (const { spec, at } of placed) {
       const bytes = spec.size * 4;
       const tensor: Tensor = {
-        index: this.tensors.length,
+        index: this.#tensorsBefore + this.tensors.length,
         name: spec.name,
         shape: [...spec.shape],
         size: spec.size,
         group: spec.group,
         param: { buffer: param.buffer, offset: param.offset + at * 4, size: bytes },
         grad: { buffer: grad.buffer, offset: grad.offset + at * 4, size: bytes },
-        firstChunk: this.chunks.length,
+        firstChunk: this.#chunksBefore + this.chunks.length,
         pieces: [],
         attached: spec.attached !== undefined,
       };
@@ -205,7 +225,15 @@ export class Memory {
         const count = Math.min(chunk, spec.size - from);
         if (window === undefined || at + from + align(count) - begin > largest) {
           begin = at + from;
-          window = { storage, chunkBegin: this.chunks.length, chunkEnd: 0, param, grad, state: param, stride: 0 };
+          window = {
+            storage,
+            chunkBegin: this.#chunksBefore + this.chunks.length,
+            chunkEnd: 0,
+            param,
+            grad,
+            state: param,
+            stride: 0,
+          };
           this.windows.push(window);
         }
         this.chunks.push({
@@ -213,7 +241,7 @@ export class Memory {
           first: (at + from - begin) / storage.lanes,
           count: Math.ceil(count / storage.lanes),
         });
-        window.chunkEnd = this.chunks.length;
+        window.chunkEnd = this.#chunksBefore + this.chunks.length;
         window.stride = align(at + from - begin + count);
         // An attached tensor's binding ends with the tensor; a segment's with its padding, which vec4 access may touch.
         const size = Math.min(window.stride * 4, param.size - begin * 4);

@@ -103,11 +103,11 @@ export class StepEncoder {
   }
 
   /**
-   * Compiles what the windows need and is not compiled yet. Kernels that are not asked for are not even loaded.
+   * Compiles what `windows` need and is not compiled yet. Kernels that are not asked for are not even loaded.
    *
    * @throws {ShaderError} if the device refuses a kernel.
    */
-  async compile(): Promise<void> {
+  async compile(windows: readonly Window[] = this.#memory.windows): Promise<void> {
     const { rule, measure, updateOverrides, ruleOverrides, monitors, accumulates, clipsValue, modifiesDecay } =
       this.#options;
     const [measuring, deciding, monitored, summing, modified, accumulating] = await Promise.all([
@@ -138,7 +138,7 @@ export class StepEncoder {
     const decay = modified ? modified.MODIFIED_DECAY : PLAIN_DECAY;
     const overrides = { ...updateOverrides, ...ruleOverrides };
     for (const storage of [F32X4, F32]) {
-      if (!this.#memory.windows.some((w) => w.storage === storage)) continue;
+      if (!windows.some((w) => w.storage === storage)) continue;
       if (measuring) add("measure", storage, measuring.MEASURE, { NORM_P: measure?.p ?? 2 });
       add("update", storage, UPDATE, overrides, { rule, decay, figures: NO_FIGURES });
       if (monitored) {
@@ -314,14 +314,16 @@ export class StepEncoder {
   /**
    * Binds and submits everything once, without a dispatch: a buffer that is destroyed or of another device is found now, and the
    * first step finds its bind groups made. To be called within an error scope.
+   *
+   * @param windows may be some that are still to be added.
    */
-  rehearse(): void {
+  rehearse(windows: readonly Window[] = this.#memory.windows): void {
     const encoder = this.#device.createCommandEncoder({ label: `${this.#options.label} rehearse` });
     const pass = encoder.beginComputePass({ label: `${this.#options.label} rehearse` });
     for (const stage of this.#pipelines.values()) {
       pass.setPipeline(stage.pipeline);
       if (!stage.storage) pass.setBindGroup(0, this.#sharedBindings(stage), [0]);
-      for (const window of this.#memory.windows) {
+      for (const window of windows) {
         if (window.storage === stage.storage) pass.setBindGroup(0, this.#windowBindings(window, stage), [0]);
       }
     }
@@ -363,7 +365,8 @@ export class StepEncoder {
     const key = `${stage.variant} ${rangeKey(window.param)} ${rangeKey(window.grad)}`;
     const known = cached.get(key);
     if (known) return known;
-    const i = this.#memory.windows.indexOf(window);
+    // A window that is still to be added has no place yet: for trying out its buffers, the first will do.
+    const i = Math.max(0, this.#memory.windows.indexOf(window));
     const group = this.#bind(stage, {
       window: { buffer: this.#windows, offset: i * WINDOW_STRIDE, size: WINDOW_STRIDE },
       params: window.param,
