@@ -132,12 +132,12 @@ export class Trainer {
     const network = await createMlp(device, {
       sizes: SIZES,
       batchSize: BATCH_SIZE,
+      bytes: { scale: 1 / DEVIATION, shift: -MEAN / DEVIATION },
       // The last slot is for what evaluate() has no use for.
       slots: CHUNKS * CHUNK + 1,
       tensor: (name) => optimizer.tensor(name),
     });
-    const shape = { rows: rowsOf(BATCH_SIZE), features: SIZES[0] };
-    const gather = await batchGather(device, "nn.gather", shape, { scale: 1 / DEVIATION, shift: -MEAN / DEVIATION });
+    const gather = await batchGather(device, "nn.gather", { rows: rowsOf(BATCH_SIZE), features: SIZES[0] });
     const gatherFrom = ({ samples, classes, order }: GpuSplit) =>
       gather.on({
         batch: { buffer: network.batch },

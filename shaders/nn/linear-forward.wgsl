@@ -3,6 +3,7 @@
 // Everything is read 4 values at a time; no workgroup memory: at these sizes the caches do its work.
 // Layout as in torch.nn.Linear. Activations have ROWS rows, a multiple of 8, of a whole number of quads (vec4f), zero behind
 // the last feature; outputs are left like that. The order of each sum is fixed: equal bits on every run.
+// Linked in: what an input is (input-rows/), how a row of weights lies in memory (weight-rows/).
 
 override WORKGROUP_X: u32 = 8;
 override WORKGROUP_Y: u32 = 8;
@@ -13,11 +14,12 @@ override RELU: bool = false;
 override IN_QUADS = (IN + 3u) / 4u;
 override OUT_QUADS = (OUT + 3u) / 4u;
 
-@group(0) @binding(0) var<storage, read> input: array<vec4f>;                  // x [ROWS, IN_QUADS]
+@group(0) @binding(0) var<storage, read> input: array<InputElement>;           // x [ROWS, IN_QUADS]
 @group(0) @binding(1) var<storage, read> weight: array<WeightElement>;         // W [OUT, IN]
 @group(0) @binding(2) var<storage, read> bias: array<f32>;                     // b [OUT]
 @group(0) @binding(3) var<storage, read_write> output: array<vec4f>;           // y [ROWS, OUT_QUADS]
 
+#import input-rows
 #import weight-rows
 
 @compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
@@ -36,14 +38,14 @@ fn linear_forward(@builtin(global_invocation_id) id: vec3u) {
   let x4 = x3 + IN_QUADS; let x5 = x4 + IN_QUADS; let x6 = x5 + IN_QUADS; let x7 = x6 + IN_QUADS;
   for (var q = 0u; q < IN_QUADS; q++) {
     let w = mat4x4f(weight_quad(w0, q), weight_quad(w1, q), weight_quad(w2, q), weight_quad(w3, q));
-    y0 += input[x0 + q] * w;
-    y1 += input[x1 + q] * w;
-    y2 += input[x2 + q] * w;
-    y3 += input[x3 + q] * w;
-    y4 += input[x4 + q] * w;
-    y5 += input[x5 + q] * w;
-    y6 += input[x6 + q] * w;
-    y7 += input[x7 + q] * w;
+    y0 += input_quad(x0 + q) * w;
+    y1 += input_quad(x1 + q) * w;
+    y2 += input_quad(x2 + q) * w;
+    y3 += input_quad(x3 + q) * w;
+    y4 += input_quad(x4 + q) * w;
+    y5 += input_quad(x5 + q) * w;
+    y6 += input_quad(x6 + q) * w;
+    y7 += input_quad(x7 + q) * w;
   }
   let at = row * OUT_QUADS + id.x;
   output[at] = activated(y0, counts);

@@ -14,10 +14,11 @@ override OUT_QUADS = (OUT + 3u) / 4u;
 override IN_TILES = (IN + 7u) / 8u;
 
 @group(0) @binding(0) var<storage, read> output_gradient: array<vec4f>;        // dy [ROWS, OUT_QUADS]
-@group(0) @binding(1) var<storage, read> input: array<vec4f>;                  // x [ROWS, IN_QUADS]
+@group(0) @binding(1) var<storage, read> input: array<InputElement>;           // x [ROWS, IN_QUADS]
 @group(0) @binding(2) var<storage, read_write> weight_gradient: array<WeightElement>;  // dW [OUT, IN]
 @group(0) @binding(3) var<storage, read_write> bias_gradient: array<f32>;      // db [OUT]
 
+#import input-rows
 #import weight-rows
 
 @compute @workgroup_size(WORKGROUP_X, WORKGROUP_Y)
@@ -43,8 +44,8 @@ fn linear_weight_gradient(@builtin(global_invocation_id) id: vec3u) {
   for (var r = 0u; r < ROWS; r++) {
     let dy0 = output_gradient[dy_row + o0];
     let dy1 = output_gradient[dy_row + o1];
-    let x0 = input[x_row + i0];
-    let x1 = input[x_row + i1];
+    let x0 = input_quad(x_row + i0);
+    let x1 = input_quad(x_row + i1);
     dy_row += OUT_QUADS;
     x_row += IN_QUADS;
     w00 += dy0.x * x0; w01 += dy0.x * x1;

@@ -54,25 +54,26 @@ export const OUTCOME_BYTES = 8;
 export const RECORD_BYTES = 16;
 
 /**
- * `input[r] = scale * sample[order[first + r]] / 255 + shift`, and the labels; zero behind the batch.
+ * `input[r] = sample[order[first + r]]`, bytes as they are, and the labels; zero behind the batch.
  *
+ * @param shape.features bytes of a sample; in memory a sample begins at a multiple of 4
  * @throws {ShaderError} if the device refuses the kernel.
  */
 export function batchGather(
   device: GPUDevice,
   label: string,
   shape: { rows: number; features: number },
-  normalize: { scale: number; shift: number },
 ): Promise<BatchGather> {
-  const constants = {
-    ROWS: shape.rows,
-    FEATURES: shape.features,
-    SCALE: normalize.scale,
-    SHIFT: normalize.shift,
-    WORKGROUP_SIZE,
-  };
-  const grid = [Math.ceil(quadsOf(shape.features) / WORKGROUP_SIZE), shape.rows] as const;
-  return Operation.compile(device, label, GATHER, BATCH_IMPORTS, constants, grid);
+  const quads = quadsOf(shape.features);
+  const grid = [Math.ceil(quads / WORKGROUP_SIZE), shape.rows] as const;
+  return Operation.compile(
+    device,
+    label,
+    GATHER,
+    BATCH_IMPORTS,
+    { ROWS: shape.rows, QUADS: quads, WORKGROUP_SIZE },
+    grid,
+  );
 }
 
 /**

@@ -1,4 +1,6 @@
 /** Dense layer: forward, and backward to its input and to its parameters. */
+import inputBytes from "../../shaders/nn/input-rows/bytes.wgsl?raw";
+import inputF32x4 from "../../shaders/nn/input-rows/f32x4.wgsl?raw";
 import forward from "../../shaders/nn/linear-forward.wgsl?raw";
 import inputGradient from "../../shaders/nn/linear-input-gradient.wgsl?raw";
 import weightGradient from "../../shaders/nn/linear-weight-gradient.wgsl?raw";
@@ -16,6 +18,14 @@ export interface LinearShape {
   readonly rows: number;
   readonly inFeatures: number;
   readonly outFeatures: number;
+  /** Inputs are bytes, four in a `u32`, and stand for `scale * byte / 255 + shift`; default: they are floats. */
+  readonly bytes?: ByteInput | undefined;
+}
+
+/** What the bytes of an input stand for; with 1 / deviation and -mean / deviation they are standardized. */
+export interface ByteInput {
+  readonly scale: number;
+  readonly shift: number;
 }
 
 /** See {@link linearForward}. */
@@ -75,13 +85,14 @@ export function linearForward(
   shape: LinearShape,
   options: { relu: boolean },
 ): Promise<LinearForward> {
-  const imports = { "weight-rows": loadRows(shape) };
+  const imports = { "input-rows": inputRows(shape), "weight-rows": loadRows(shape) };
   const grid = tiles(quadsOf(shape.outFeatures), shape.rows / 8);
-  return Operation.compile(device, label, FORWARD, imports, constants(shape, options.relu), grid);
+  const relu = { RELU: Number(options.relu) };
+  return Operation.compile(device, label, FORWARD, imports, { ...sizes(shape), ...meaning(shape), ...relu }, grid);
 }
 
 /**
- * `dx = dy W`. With `inputRelu`, `input` is the output of a ReLU and `dx` becomes the gradient before it: 0 where `input <= 0`.
+ * `dx = dy W`, for inputs that are floats. With `inputRelu`, `input` is the output of a ReLU and `dx` becomes the gradient before it: 0 where `input <= 0`.
  *
  * @throws {ShaderError} if the device refuses the kernel.
  */
@@ -93,7 +104,14 @@ export function linearInputGradient(
 ): Promise<LinearInputGradient> {
   const imports = { "weight-rows": loadRows(shape) };
   const grid = tiles(quadsOf(shape.inFeatures), shape.rows / 8);
-  return Operation.compile(device, label, INPUT_GRADIENT, imports, constants(shape, options.inputRelu), grid);
+  return Operation.compile(
+    device,
+    label,
+    INPUT_GRADIENT,
+    imports,
+    { ...sizes(shape), RELU: Number(options.inputRelu) },
+    grid,
+  );
 }
 
 /**
@@ -108,11 +126,12 @@ export function linearWeightGradient(
 ): Promise<LinearWeightGradient> {
   const path = inQuads(shape) ? "store-f32x4" : "store-f32";
   const imports = {
+    "input-rows": inputRows(shape),
     "weight-rows": { path: `nn/weight-rows/${path}.wgsl`, text: inQuads(shape) ? storeF32x4 : storeF32 },
   };
   // One column of tiles more than dW has: it sums the bias gradient.
   const grid = tiles(Math.ceil(shape.inFeatures / 8) + 1, Math.ceil(shape.outFeatures / 8));
-  return Operation.compile(device, label, WEIGHT_GRADIENT, imports, constants(shape), grid);
+  return Operation.compile(device, label, WEIGHT_GRADIENT, imports, { ...sizes(shape), ...meaning(shape) }, grid);
 }
 
 function inQuads({ inFeatures }: LinearShape): boolean {
@@ -125,9 +144,19 @@ function loadRows(shape: LinearShape): WgslFile {
     : { path: "nn/weight-rows/load-f32.wgsl", text: loadF32 };
 }
 
-function constants({ rows, inFeatures, outFeatures }: LinearShape, relu?: boolean): Record<string, number> {
-  const sizes = { ROWS: rows, IN: inFeatures, OUT: outFeatures, WORKGROUP_X: WORKGROUP, WORKGROUP_Y: WORKGROUP };
-  return relu === undefined ? sizes : { ...sizes, RELU: Number(relu) };
+function inputRows({ bytes }: LinearShape): WgslFile {
+  return bytes
+    ? { path: "nn/input-rows/bytes.wgsl", text: inputBytes }
+    : { path: "nn/input-rows/f32x4.wgsl", text: inputF32x4 };
+}
+
+function sizes({ rows, inFeatures, outFeatures }: LinearShape): Record<string, number> {
+  return { ROWS: rows, IN: inFeatures, OUT: outFeatures, WORKGROUP_X: WORKGROUP, WORKGROUP_Y: WORKGROUP };
+}
+
+/** Overrides of input-rows. */
+function meaning({ bytes }: LinearShape): Record<string, number> {
+  return bytes ? { INPUT_SCALE: bytes.scale, INPUT_SHIFT: bytes.shift } : {};
 }
 
 /** Workgroups that cover `x` by `y` tiles, one invocation each. */

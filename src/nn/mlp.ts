@@ -4,10 +4,10 @@
  */
 
 import type { BufferSlice } from "../engine/options.ts";
-import { createActivation, rowsOf } from "./activation.ts";
+import { createActivation, quadsOf, rowsOf } from "./activation.ts";
 import { BATCH_BYTES, batchRecord, OUTCOME_BYTES, RECORD_BYTES } from "./batch.ts";
 import type { Dispatch } from "./dispatch.ts";
-import { linearForward, linearInputGradient, linearWeightGradient } from "./linear.ts";
+import { type ByteInput, linearForward, linearInputGradient, linearWeightGradient } from "./linear.ts";
 import { softmaxCrossEntropy } from "./softmax-cross-entropy.ts";
 
 /** What to build. */
@@ -16,6 +16,8 @@ export interface MlpOptions {
   readonly sizes: readonly number[];
   /** Capacity of a batch, in samples; any number. A batch may hold less. */
   readonly batchSize: number;
+  /** The input is bytes, `u32` for four of them; default: it is floats. */
+  readonly bytes?: ByteInput | undefined;
   /** Number of batch records. */
   readonly slots: number;
   /** Where a parameter and its gradient lie: `fc1.weight`, `[out, in]`, and `fc1.bias`, `[out]`, and so on. */
@@ -26,7 +28,7 @@ export interface MlpOptions {
 export interface Mlp {
   /** Uniform, `struct Batch`: first sample, number of samples, slot of the record. */
   readonly batch: GPUBuffer;
-  /** `[rows, features]` as activation.ts lays it out. */
+  /** `[rows, features]` as activation.ts lays it out; of bytes likewise. */
   readonly input: GPUBuffer;
   /** One `u32` for each row. */
   readonly labels: GPUBuffer;
@@ -67,7 +69,11 @@ export async function createMlp(device: GPUDevice, options: MlpOptions): Promise
     buffers.push(buffer);
     return buffer;
   };
-  const activations = sizes.map((size, i) => keep(createActivation(device, `nn.activation${i}`, rows, size)));
+  const activations = sizes.map((size, i) => {
+    // A quad of bytes takes as much room as one float.
+    const features = i === 0 && options.bytes ? quadsOf(size) : size;
+    return keep(createActivation(device, `nn.activation${i}`, rows, features));
+  });
   const gradients = sizes.map((size, i) =>
     // Nobody asks for the gradient of the input.
     i === 0 ? undefined : keep(createActivation(device, `nn.gradient${i}`, rows, size)),
@@ -80,10 +86,12 @@ export async function createMlp(device: GPUDevice, options: MlpOptions): Promise
   const outcomes = create("nn.outcomes", rows * OUTCOME_BYTES, STORAGE | COPY_SRC);
   const records = create("nn.records", options.slots * RECORD_BYTES, STORAGE | COPY_SRC);
 
+  const shapeOf = (i: number) => ({ rows, ...layers[i]!, bytes: i === 0 ? options.bytes : undefined });
+
   const forward = Promise.all(
-    layers.map(async ({ name, inFeatures, outFeatures }, i) => {
+    layers.map(async ({ name }, i) => {
       const relu = i + 1 < layers.length;
-      const operation = await linearForward(device, `nn.${name}.forward`, { rows, inFeatures, outFeatures }, { relu });
+      const operation = await linearForward(device, `nn.${name}.forward`, shapeOf(i), { relu });
       return operation.on({
         input: { buffer: activations[i]! },
         weight: tensor(`${name}.weight`).param,
@@ -112,8 +120,8 @@ export async function createMlp(device: GPUDevice, options: MlpOptions): Promise
     ),
   ]);
   const backward = Promise.all(
-    layers.map(async ({ name, inFeatures, outFeatures }, i) => {
-      const shape = { rows, inFeatures, outFeatures };
+    layers.map(async ({ name }, i) => {
+      const shape = shapeOf(i);
       const outputGradient = { buffer: gradients[i + 1]! };
       const input = { buffer: activations[i]! };
       const parameters = linearWeightGradient(device, `nn.${name}.weightGradient`, shape).then((operation) =>

@@ -3,7 +3,8 @@ import { rowsOf } from "../../src/nn/activation.ts";
 import { linearForward, linearInputGradient, linearWeightGradient } from "../../src/nn/linear.ts";
 import { testDevice } from "../browser/device.ts";
 import * as twin from "../reference/mlp.ts";
-import { readActivation, run, uploadActivation, uploadArena, values, worstExcess } from "./nn-matrices.ts";
+import { words } from "../reference/prng.ts";
+import { readActivation, run, upload, uploadActivation, uploadArena, values, worstExcess } from "./nn-matrices.ts";
 
 const sizes = [
   { samples: 1, inFeatures: 1, outFeatures: 1 },
@@ -88,6 +89,65 @@ describe.each(sizes)("$samples samples, $inFeatures -> $outFeatures", ({ samples
     const bound = (k: number) => gamma(samples) * scale.dWeight[k]!;
     expect(worstExcess(dWeight!, want.dWeight, bound)).toBeLessThanOrEqual(0);
     expect(worstExcess(dBias!, want.dBias, (k) => gamma(samples) * scale.dBias[k]!)).toBeLessThanOrEqual(0);
+  });
+});
+
+describe.each([
+  { samples: 7, inFeatures: 13, outFeatures: 5 },
+  { samples: 16, inFeatures: 784, outFeatures: 10 },
+])("bytes for input, $samples samples, $inFeatures -> $outFeatures", ({ samples, inFeatures, outFeatures }) => {
+  const bytes = { scale: 3.2, shift: -0.4 };
+  const shape = { rows: rowsOf(samples), inFeatures, outFeatures, bytes };
+  const logical = { rows: samples, inFeatures, outFeatures };
+  const stride = Math.ceil(inFeatures / 4) * 4;
+  // What lies behind the last feature and the last sample is not zero, and must not matter.
+  const image = Uint8Array.from({ length: shape.rows * stride }, (_, k) => words(1, 2, 3, k).w1 & 255);
+  const x = Float32Array.from({ length: samples * inFeatures }, (_, k) => {
+    return (bytes.scale * image[Math.floor(k / inFeatures) * stride + (k % inFeatures)]!) / 255 + bytes.shift;
+  });
+  const weight = values(2, outFeatures * inFeatures);
+  const bias = values(3, outFeatures);
+  const dy = values(4, samples * outFeatures);
+  // Making a number of a byte takes three roundings, the largest of a value of 3.2.
+  const spread = 3 * 2 ** -23;
+
+  it("forward", async () => {
+    const device = await testDevice();
+    const params = uploadArena(device, "params", [weight, bias]);
+    const y = uploadActivation(device, "y", values(9, samples * outFeatures), samples, outFeatures);
+    const forward = await linearForward(device, "forward", shape, { relu: false });
+    run(device, [
+      forward.on({
+        input: { buffer: upload(device, "x", new Uint32Array(image.buffer)) },
+        weight: params.ranges[0]!,
+        bias: params.ranges[1]!,
+        output: { buffer: y },
+      }),
+    ]);
+    const want = twin.linearForward(x, weight, bias, logical);
+    const scale = twin.linearForward(magnitude(x), magnitude(weight), magnitude(bias), logical);
+    const got = await readActivation(device, y, samples, outFeatures);
+    const bound = (k: number) => gamma(inFeatures + 1) * scale[k]! + spread * inFeatures;
+    expect(worstExcess(got, want, bound)).toBeLessThanOrEqual(0);
+  });
+
+  it("weight gradient", async () => {
+    const device = await testDevice();
+    const grads = uploadArena(device, "grads", [weight, bias]);
+    const backward = await linearWeightGradient(device, "weight gradient", shape);
+    run(device, [
+      backward.on({
+        outputGradient: { buffer: uploadActivation(device, "dy", dy, samples, outFeatures) },
+        input: { buffer: upload(device, "x", new Uint32Array(image.buffer)) },
+        weightGradient: grads.ranges[0]!,
+        biasGradient: grads.ranges[1]!,
+      }),
+    ]);
+    const [dWeight] = await grads.read();
+    const want = twin.linearBackward(dy, x, weight, logical).dWeight;
+    const scale = twin.linearBackward(magnitude(dy), magnitude(x), weight, logical).dWeight;
+    const bound = (k: number) => gamma(samples) * scale[k]! + spread * samples;
+    expect(worstExcess(dWeight!, want, bound)).toBeLessThanOrEqual(0);
   });
 });
 
