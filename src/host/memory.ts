@@ -199,11 +199,14 @@ export class Memory {
     placed: readonly { spec: TensorSpec; at: number }[],
   ): void {
     const { limits, chunk, slots } = this.#options;
-    const largest = Math.floor(limits.maxStorageBufferBindingSize / 4 / Math.max(1, slots) / chunk) * chunk;
-    if (largest === 0)
+    // The state of a window is one binding, and lies in one buffer.
+    const most = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+    const largest = Math.floor(most / 4 / Math.max(1, slots) / chunk) * chunk;
+    if (largest === 0) {
       throw new DeviceError(
-        `${this.#where}: maxStorageBufferBindingSize ${limits.maxStorageBufferBindingSize} cannot hold a chunk of ${chunk} elements in ${slots} slots`,
+        `${this.#where}: a binding of ${most} bytes, the most of this device, cannot hold a chunk of ${chunk} elements in ${slots} slots`,
       );
+    }
     let window: Window | undefined;
     let begin = 0;
     for (const { spec, at } of placed) {
