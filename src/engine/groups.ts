@@ -141,7 +141,8 @@ export function changeGroup(
     if ((COMMON as readonly string[]).includes(name)) Object.assign(changed, { [name]: value });
     else hyper[name] = value as HyperValue;
   }
-  changed.hyper = resolveHyper(rule.definition, where, group.hyper, hyper);
+  // The same object where nothing has changed: rows by step count are then kept.
+  if (Object.keys(hyper).length > 0) changed.hyper = resolveHyper(rule.definition, where, group.hyper, hyper);
   if (initial) changed.initialLr = valueAt(changed.lr, 0);
   checkGroup(where, changed);
   return changed;
