@@ -86,15 +86,15 @@ describe.each(RULES)("$name follows its twin in every mode", (row) => {
       for (const cautious of [false, true]) {
         for (const toward of [undefined, "initial", "given"] as const) {
           for (const l1 of [0, linear(0.1, 20, { startFactor: 0.1, endFactor: 1 })]) {
-            // Decay that is part of the gradient, or part of a threshold, cannot wait for the update.
-            if (cautious && (decayMode === "coupled" || (decayMode === "proximal" && l1 !== 0))) continue;
+            // Decay that is part of the gradient cannot wait for the update.
+            if (cautious && decayMode === "coupled") continue;
             const given = toward === "given" ? { [`t${groups.length}`]: someValues(groups.length, 37) } : toward;
             groups.push({ ...row.options, lr, weightDecay, decayMode, cautious, toward: given, l1 });
           }
         }
       }
     }
-    expect(groups).toHaveLength(51);
+    expect(groups).toHaveLength(54);
     // A sparse gradient leaves weights to decay alone.
     const gradient = () => ({ kind: "sparse", scale: 1, zero: 40 }) as const;
     await expectTwinRun(await testDevice(), { row, shapes: groups.map(() => [37]), groups, gradient }, 20);
