@@ -39,6 +39,8 @@ export async function addParams(
     owner.checkAlive();
   } catch (error) {
     for (const buffer of extension.buffers) buffer.destroy();
+    // That is then the reason why.
+    owner.checkAlive();
     throw error;
   }
   await inScopes(device, where, () => {
@@ -50,7 +52,7 @@ export async function addParams(
     records.restart(first - 1, doses, groups.length);
     timeline.adopt();
     owner.adopt();
-    if (anchors) anchors.writeAnchors(device, groups, extension.tensors, overrides.ruleSlots);
+    if (anchors) anchors.writeAnchors(device, settled.label, groups, extension.tensors, overrides.ruleSlots);
     step.rehearse();
   });
 }

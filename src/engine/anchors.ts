@@ -21,11 +21,12 @@ export function checkAnchors(
 /** Puts the anchors of tensors into their slot: the parameters as they are now, or the values given. */
 export function writeAnchors(
   device: GPUDevice,
+  label: string,
   groups: readonly Group[],
   tensors: readonly Tensor[],
   slot: number,
 ): void {
-  const encoder = device.createCommandEncoder({ label: "optim anchors" });
+  const encoder = device.createCommandEncoder({ label: `${label} anchors` });
   for (const tensor of tensors) {
     const toward = groups[tensor.group]?.toward;
     for (const { buffer, offset, size, from, count } of toward === undefined ? [] : slotRanges(tensor, slot)) {

@@ -72,16 +72,20 @@ export async function createOptimizer(
   } = tuning;
   const slots = overrides.ruleSlots + Number(overrides.anchors);
   const memory = new Memory(device, WHERE, { label, limits, chunk, slots, accumulates: settled.microBatches > 1 });
-  const { scale, ownsScale } = scaling
-    ? scaling.openScale(device, label, settled.lossScale)
-    : { scale: undefined, ownsScale: false };
-  const undo: (() => void)[] = [];
-  if (ownsScale) undo.push(() => scale?.destroy());
-  try {
-    undo.push(() => {
+  const undo = [
+    () => {
       for (const buffer of memory.buffers) buffer.destroy();
+    },
+  ];
+  try {
+    const { scale, ownsScale } = await inScopes(device, WHERE, () => {
+      const opened = scaling
+        ? scaling.openScale(device, label, settled.lossScale)
+        : { scale: undefined, ownsScale: false };
+      if (opened.ownsScale) undo.push(() => opened.scale?.destroy());
+      memory.add(tensors);
+      return opened;
     });
-    await inScopes(device, WHERE, () => memory.add(tensors));
     const step = await inScopes(device, WHERE, () => {
       const made = new StepEncoder(device, memory, {
         label,
@@ -121,7 +125,7 @@ export async function createOptimizer(
       return made;
     });
     await inScopes(device, WHERE, () => {
-      if (anchors) anchors.writeAnchors(device, groups, memory.tensors, overrides.ruleSlots);
+      if (anchors) anchors.writeAnchors(device, label, groups, memory.tensors, overrides.ruleSlots);
       step.rehearse();
     });
     return optimizer;

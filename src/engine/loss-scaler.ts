@@ -1,7 +1,8 @@
 /** Dynamic loss scaling. */
-import { OptionError } from "../errors.ts";
+import { LifecycleError, OptionError } from "../errors.ts";
 import { compileKernel } from "../host/pipelines.ts";
 import { readRanges } from "../host/readback.ts";
+import { inScopes } from "../host/scopes.ts";
 import { LOSS_SCALE, Words } from "../kernels/layouts.ts";
 import { UPDATE_LOSS_SCALE } from "../kernels/loss-scale.ts";
 import { checkKeys, checkNumber } from "./checks.ts";
@@ -88,6 +89,7 @@ export class LossScaler {
   readonly #device: GPUDevice;
   readonly #pipeline: GPUComputePipeline;
   readonly #bindings: GPUBindGroup;
+  #destroyed = false;
 
   /** Use {@link createLossScaler}. */
   constructor(device: GPUDevice, buffer: GPUBuffer, pipeline: GPUComputePipeline, bindings: GPUBindGroup) {
@@ -97,8 +99,15 @@ export class LossScaler {
     this.binding = { buffer, offset: 0, size: 4 };
   }
 
-  /** Ends a step: backs off if any optimizer met a non-finite gradient since the last update, else counts towards growth. */
+  /**
+   * Ends a step: backs off if any optimizer met a non-finite gradient since the last update, else counts towards growth.
+   *
+   * @throws {LifecycleError} if the scaler is destroyed.
+   */
   update(encoder?: GPUCommandEncoder): void {
+    this.#alive("update");
+    if (encoder !== undefined && typeof encoder?.beginComputePass !== "function")
+      throw new OptionError("LossScaler.update", "encoder", "must be a GPUCommandEncoder", encoder);
     const own = encoder ?? this.#device.createCommandEncoder({ label: "loss scale" });
     const pass = own.beginComputePass({ label: "loss scale" });
     pass.setPipeline(this.#pipeline);
@@ -108,27 +117,38 @@ export class LossScaler {
     if (!encoder) this.#device.queue.submit([own.finish()]);
   }
 
-  /** Scale and growth tracker; waits for the GPU. */
-  read(): Promise<LossScaleState> {
+  /** Scale and growth tracker; waits for the GPU. @throws {LifecycleError} if the scaler is destroyed. */
+  async read(): Promise<LossScaleState> {
+    this.#alive("read");
     return readScale(this.#device, "loss scale", this.binding.buffer);
   }
 
   /** Frees the scale. */
   destroy(): void {
+    this.#destroyed = true;
     this.binding.buffer.destroy();
+  }
+
+  #alive(where: string): void {
+    if (this.#destroyed) throw new LifecycleError(`LossScaler.${where}: the scaler is destroyed`);
   }
 }
 
 /**
  * A loss scale for several optimizers: give it to each as `lossScale`.
  *
- * @throws {OptionError}
+ * @throws {OptionError} for a bad option. @throws {DeviceError} {@link ShaderError} if the device refuses it, or is lost.
  */
 export async function createLossScaler(device: GPUDevice, options: LossScaleOptions = {}): Promise<LossScaler> {
+  const where = "createLossScaler";
   if (typeof device?.createComputePipelineAsync !== "function")
-    throw new OptionError("createLossScaler", "device", "must be a GPUDevice", device);
-  const buffer = createScaleBuffer(device, "shared", options);
+    throw new OptionError(where, "device", "must be a GPUDevice", device);
+  const made: GPUBuffer[] = [];
   try {
+    const buffer = await inScopes(device, where, () => {
+      made.push(createScaleBuffer(device, "shared", options));
+      return made[0] as GPUBuffer;
+    });
     const { pipeline, layout } = await compileKernel(device, "update loss scale", UPDATE_LOSS_SCALE, {}, {});
     const bindings = device.createBindGroup({
       label: "loss scale",
@@ -137,7 +157,7 @@ export async function createLossScaler(device: GPUDevice, options: LossScaleOpti
     });
     return new LossScaler(device, buffer, pipeline, bindings);
   } catch (error) {
-    buffer.destroy();
+    for (const buffer of made) buffer.destroy();
     throw error;
   }
 }

@@ -17,8 +17,10 @@ export async function inScopes<T>(device: GPUDevice, where: string, make: () => 
     if (!(made.reason instanceof RangeError)) throw made.reason;
     throw new DeviceError(`${where}: out of memory: ${made.reason.message}`, { cause: made.reason });
   }
-  if (invalid.status === "rejected" || memory.status === "rejected")
-    throw new DeviceError(`${where}: the device is lost`);
+  // A device that is gone reports nothing, and seems to take everything.
+  const lost = await Promise.race([device.lost, undefined]);
+  if (lost || invalid.status === "rejected" || memory.status === "rejected")
+    throw new DeviceError(`${where}: the device is lost: ${lost?.message || lost?.reason || "it reports no errors"}`);
   if (memory.value) throw new DeviceError(`${where}: out of memory: ${memory.value.message}`);
   if (invalid.value) {
     throw new DeviceError(
