@@ -22,7 +22,8 @@ struct Sums {
 // |delta theta| is about lr, a clipped gradient at most clip_value: scaled by these their squares are ordinary numbers.
 fn sums_begin(group: GroupRecord) -> Sums {
   let delta_exponent = max(exponent_of(group.lr), -40);
-  let clipped_exponent = exponent_of(group.clip_value);
+  // Without a limit worth the name, as in a group that is not clipped beside one that is, gradients are taken as they are.
+  let clipped_exponent = select(exponent_of(group.clip_value), 0, group.clip_value > 1e12);
   let zero = Lane(0.0);
   return Sums(zero, zero, zero, LaneBits(0u), zero, pow2(-delta_exponent), pow2(-clipped_exponent), delta_exponent, clipped_exponent);
 }
