@@ -37,48 +37,42 @@ async function monitored(problem: Problem): Promise<{ optimizer: Optimizer; seen
   return { optimizer, seen };
 }
 
-/** What the figures of some tensors must be, in float64. `grads` are raw, `null` where there is none. */
+/** What unscaling and clipping make of gradients, in float64. `grads` are raw, `null` where there is none. */
+function clip(grads: readonly (Float32Array | null)[], { options = {}, groups = [] }: Partial<Problem>) {
+  const { globalNorm, tensorNorm, normType = 2, value } = options.clip ?? {};
+  const limits = grads.map((_, k) => groups[k % groups.length]?.clipValue ?? value);
+  const p = globalNorm === undefined && tensorNorm === undefined ? 2 : normType;
+  const unscaled = grads.map((g) => Float64Array.from(g ?? [], (x) => x / ((options.lossScale as number) ?? 1)));
+  const globalFactor = globalNorm === undefined ? 1 : clipFactor(norm(unscaled, p), globalNorm);
+  const factors = unscaled.map((g) => {
+    return globalFactor * (tensorNorm === undefined ? 1 : clipFactor(norm([g], p) * globalFactor, tensorNorm));
+  });
+  const clipped = unscaled.map((g, k) => {
+    const limit = limits[k] ?? Infinity;
+    return g.map((x) => Math.max(-limit, Math.min(limit, x * factors[k]!)));
+  });
+  const clippedType = limits.some((limit) => limit !== undefined) ? 2 : p;
+  return { p, clippedType, unscaled, globalFactor, factors, clipped };
+}
+
+/** What the figures of some tensors must be. */
 function expected(
   tensors: readonly number[],
-  grads: readonly (Float32Array | null)[],
+  { p, clippedType, unscaled, factors, clipped }: ReturnType<typeof clip>,
   [before, after]: readonly StateDict[],
-  { clip = {}, lossScale = 1 }: { clip?: NonNullable<OptimizerOptions["clip"]>; lossScale?: number },
 ): NormFigures {
-  const p = clip.globalNorm !== undefined || clip.tensorNorm !== undefined ? (clip.normType ?? 2) : 2;
-  const unscaled = grads.map((g) => Float64Array.from(g ?? [], (x) => x / lossScale));
-  const globalFactor = clip.globalNorm === undefined ? 1 : clipFactor(norm(unscaled, p), clip.globalNorm);
-  const factors = unscaled.map((g) =>
-    clip.tensorNorm === undefined
-      ? globalFactor
-      : globalFactor * clipFactor(norm([g], p) * globalFactor, clip.tensorNorm),
-  );
-  const limit = clip.value ?? Infinity;
-  const clipped = unscaled.map((g, k) => g.map((x) => Math.max(-limit, Math.min(limit, x * factors[k]!))));
-  const values = (state: StateDict, k: number) => Float64Array.from(state.tensors[`t${k}`]!.param);
-  const paramNorm = norm(
-    tensors.map((k) => values(after!, k)),
-    2,
-  );
-  const updateNorm = norm(
-    tensors.map((k) => values(before!, k).map((x, i) => x - after!.tensors[`t${k}`]!.param[i]!)),
-    2,
-  );
+  const param = (state: StateDict, k: number) => Float64Array.from(state.tensors[`t${k}`]!.param);
+  const update = (k: number) => param(before!, k).map((x, i) => x - after!.tensors[`t${k}`]!.param[i]!);
+  const joint = (of: (k: number) => Float64Array, type: number) => norm(tensors.map(of), type);
+  const paramNorm = joint((k) => param(after!, k), 2);
+  const updateNorm = joint(update, 2);
   return {
-    gradNorm: norm(
-      tensors.map((k) => unscaled[k]!),
-      p,
-    ),
-    gradNormClipped: norm(
-      tensors.map((k) => clipped[k]!),
-      clip.value === undefined ? p : 2,
-    ),
+    gradNorm: joint((k) => unscaled[k]!, p),
+    gradNormClipped: joint((k) => clipped[k]!, clippedType),
     paramNorm,
     updateNorm,
     updateRatio: updateNorm === 0 ? 0 : updateNorm / paramNorm,
-    maxGrad: norm(
-      tensors.map((k) => unscaled[k]!),
-      Infinity,
-    ),
+    maxGrad: joint((k) => unscaled[k]!, Infinity),
     nonFinite: 0,
     clipFactor: Math.min(1, ...tensors.map((k) => factors[k]!)),
   };
@@ -97,26 +91,33 @@ function expectFigures(where: string, actual: NormFigures, truth: NormFigures): 
 
 describe("every field, of every tensor and group and of all, is that of float64", () => {
   test.each([
-    ["nothing else", {}],
-    ["a static loss scale", { lossScale: 3 }],
-    ["clipping by value", { clip: { value: 0.3 } }],
-    ["clipping by the global norm", { clip: { globalNorm: 1 } }],
-    ["clipping by the 3-norm of tensors", { clip: { tensorNorm: 2, normType: 3 } }],
-    ["clipping by largest elements and by value", { clip: { globalNorm: 1, normType: Infinity, value: 0.2 } }],
-    ["all at once", { clip: { globalNorm: 9, tensorNorm: 3, value: 0.4 }, lossScale: 0.5, skipNonFinite: true }],
-  ])("with %s", async (_, options) => {
-    const { optimizer, seen } = await monitored({ ...PROBLEM, options: { ...PROBLEM.options, ...options } });
+    ["nothing else", {}, GROUPS],
+    ["a static loss scale", { lossScale: 3 }, GROUPS],
+    ["clipping by value", { clip: { value: 0.3 } }, GROUPS],
+    ["clipping by value in one group", {}, [{}, { clipValue: 0.25 }, {}]],
+    ["clipping by the global norm", { clip: { globalNorm: 1 } }, GROUPS],
+    ["clipping by the 3-norm of tensors", { clip: { tensorNorm: 2, normType: 3 } }, GROUPS],
+    ["clipping by largest elements and by value", { clip: { globalNorm: 1, normType: Infinity, value: 0.2 } }, GROUPS],
+    [
+      "all at once",
+      { clip: { globalNorm: 9, tensorNorm: 3, value: 0.4 }, lossScale: 0.5, skipNonFinite: true },
+      GROUPS,
+    ],
+  ] as [string, Partial<OptimizerOptions>, SharedGroup[]][])("with %s", async (_, options, groups) => {
+    const problem = { ...PROBLEM, groups, options: { ...PROBLEM.options, ...options } };
+    const { optimizer, seen } = await monitored(problem);
     optimizer.freeze("t12");
+    const all = SIZES.map((_, k) => k);
     for (let step = 1; step <= 3; step++) {
       const before = await optimizer.stateDict();
       const grads: (Float32Array | null)[] = gradientsAt(PROBLEM, step);
       grads[step + 4] = null;
       stepWith(optimizer, grads);
       const states = [before, await optimizer.stateDict()];
-      grads[12] = null;
       await optimizer.flush();
+      grads[12] = null;
+      const clipping = clip(grads, problem);
       const figures = seen.at(-1)!;
-      const all = SIZES.map((_, k) => k);
       expect(figures).toMatchObject({
         step,
         skipped: false,
@@ -124,52 +125,22 @@ describe("every field, of every tensor and group and of all, is that of float64"
         stepsSkipped: 0,
         nonFiniteTensors: [],
       });
-      expect(figures.lossScale).toBe((options as OptimizerOptions).lossScale ?? 1);
+      expect(figures.lossScale).toBe(options.lossScale ?? 1);
       for (const k of all) {
-        const takesPart = grads[k] !== null;
-        const truth = expected([k], grads, states, options);
-        // The factor of a tensor without a gradient says what it would have been multiplied by.
-        const { clipFactor: _, ...fields } = figures.tensors[`t${k}`]!;
-        expectFigures(
-          `t${k}`,
-          takesPart ? figures.tensors[`t${k}`]! : { ...fields, clipFactor: truth.clipFactor },
-          truth,
-        );
+        const truth = expected([k], clipping, states);
+        // The factor of a tensor without a gradient is of no meaning.
+        const { clipFactor } = grads[k] === null ? truth : figures.tensors[`t${k}`]!;
+        expectFigures(`t${k}`, { ...figures.tensors[`t${k}`]!, clipFactor }, truth);
       }
       for (const g of [0, 1, 2]) {
         const group = figures.groups[`g${g}`]!;
-        expectFigures(
-          `g${g}`,
-          group,
-          expected(
-            all.filter((k) => k % 3 === g),
-            grads,
-            states,
-            options,
-          ),
-        );
-        expect(group.lr).toBe(GROUPS[g]!.lr ?? 0.1);
-        expect(group.weightDecay).toBe(GROUPS[g]!.weightDecay ?? 0);
+        const members = all.filter((k) => k % 3 === g);
+        expectFigures(`g${g}`, group, expected(members, clipping, states));
+        expect([group.lr, group.weightDecay]).toEqual([groups[g]!.lr ?? 0.1, groups[g]!.weightDecay ?? 0]);
       }
-      expect(figures.groups.default).toMatchObject({
-        gradNorm: 0,
-        paramNorm: 0,
-        updateNorm: 0,
-        updateRatio: 0,
-        maxGrad: 0,
-      });
+      expect(figures.groups.default).toMatchObject({ gradNorm: 0, paramNorm: 0, updateRatio: 0, maxGrad: 0 });
       // Of all together the factor is that of the global norm alone.
-      const { clip } = options as OptimizerOptions;
-      const noTensorNorm = clip && { ...clip };
-      delete noTensorNorm?.tensorNorm;
-      const total = expected(all, grads, states, options);
-      expectFigures("all", figures, {
-        ...total,
-        clipFactor: expected(all, grads, states, {
-          ...options,
-          clip: { ...noTensorNorm, normType: clip?.normType ?? 2 },
-        }).clipFactor,
-      });
+      expectFigures("all", figures, { ...expected(all, clipping, states), clipFactor: clipping.globalFactor });
     }
     optimizer.destroy();
   });
@@ -200,7 +171,7 @@ describe("every field, of every tensor and group and of all, is that of float64"
     );
     expect(figures.tensors.t8).toMatchObject({ gradNorm: Infinity, nonFinite: 2, updateNorm: 0 });
     expect(figures.tensors.t9).toMatchObject({ gradNorm: Number.NaN, nonFinite: SIZES[9], maxGrad: 0 });
-    const truth = expected([10], grads, [state, state], {});
+    const truth = expected([10], clip(grads, {}), [state, state]);
     expectFigures("t10", { ...figures.tensors.t10!, clipFactor: 1, gradNormClipped: truth.gradNorm }, truth);
     expect(figures.tensors.t10!.paramNorm).toBe(seen[0]!.tensors.t10!.paramNorm);
   });
@@ -270,6 +241,37 @@ describe("delivery", () => {
     expect(iterated).toEqual([1, 2, 3, 4]);
     expect(seen).toHaveLength(4);
     expect(await optimizer.figures().next()).toEqual({ done: true, value: undefined });
+  });
+
+  test("though a listener throws, whose error is told as an uncaught one", async () => {
+    const { optimizer, seen } = await monitored(PROBLEM);
+    const calls: string[] = [];
+    optimizer.on("figures", () => {
+      calls.push("first");
+      throw new Error("of a listener");
+    });
+    optimizer.on("figures", () => calls.push("second"));
+    const uncaught: unknown[] = [];
+    const queue = globalThis.queueMicrotask;
+    globalThis.queueMicrotask = (callback) =>
+      queue(() => {
+        try {
+          callback();
+        } catch (error) {
+          uncaught.push(error);
+        }
+      });
+    try {
+      stepWith(optimizer, gradientsAt(PROBLEM, 1));
+      await optimizer.flush();
+      await Promise.resolve();
+    } finally {
+      globalThis.queueMicrotask = queue;
+    }
+    expect(calls).toEqual(["first", "second"]);
+    expect(seen).toHaveLength(1);
+    expect(uncaught).toEqual([new Error("of a listener")]);
+    optimizer.destroy();
   });
 
   test("rather drops than waits: of 100 steps in a loop some arrive, and the others are counted", async () => {
