@@ -1,6 +1,14 @@
 /** What tests of bad input share: rows that say what must be refused and how, and an optimizer that must not notice. */
 import { expect } from "vitest";
-import { adamw, createOptimizer, OptimError, type Optimizer, OptionError, type ParamSpec } from "../../src/index.ts";
+import {
+  adamw,
+  createOptimizer,
+  OptimError,
+  type Optimizer,
+  type OptimizerOptions,
+  OptionError,
+  type ParamSpec,
+} from "../../src/index.ts";
 import { type CallCounter, countCalls } from "../browser/count-calls.ts";
 import { bitsOf } from "./twin-run.ts";
 
@@ -43,6 +51,16 @@ export async function failureOf(call: () => unknown): Promise<OptimError> {
   }
   (returned as { destroy?: () => void } | undefined)?.destroy?.();
   throw new Error(`nothing was refused: the call returned ${String(returned)}`);
+}
+
+/** A promise's outcome; a failure if it does not settle. */
+export async function settled<T>(what: string, promise: Promise<T>): Promise<PromiseSettledResult<T>> {
+  const late = new Promise<never>((_, reject) => {
+    setTimeout(() => reject(new Error(`${what} has not settled after 10 s`)), 10_000);
+  });
+  // A rejection of `late` means that `what` hangs, and must not pass for one of `what`.
+  const outcome = Promise.allSettled([promise]).then(([result]) => result!);
+  return Promise.race([outcome, late]);
 }
 
 /** Whether a message names the option first and ends with the value. */
@@ -115,6 +133,23 @@ export const USAGE = 0x80 | 0x4 | 0x8; // STORAGE, COPY_SRC, COPY_DST
 /** Values that are not zero anywhere. */
 export const values = (size: number, seed: number): Float32Array =>
   Float32Array.from({ length: size }, (_, i) => Math.sin(1 + seed + 7 * i));
+
+/** Everything that makes GPU objects. */
+export const ample = {
+  label: "mine",
+  rule: adamw({ amsgrad: true }),
+  params: [
+    { name: "w", shape: [5, 7], data: values(35, 0) },
+    { name: "b", shape: [9] },
+  ],
+  clip: { globalNorm: 1, value: 1 },
+  lossScale: {},
+  accumulate: 2,
+  monitor: { every: 1 },
+  decayMode: "decoupled",
+  cautious: true,
+  toward: "initial",
+} satisfies OptimizerOptions;
 
 /** Two equal optimizers, one of which is told bad things between its steps. */
 export class Pair {
