@@ -4,7 +4,8 @@ import { describe, expect, test } from "vitest";
 import { cosine, type Optimizer, warmup } from "../../src/index.ts";
 import { countCalls } from "../browser/count-calls.ts";
 import { testDevice } from "../browser/device.ts";
-import { RULES } from "../rules-table.ts";
+import type { ValueSpec } from "../reference/prng.ts";
+import { RULES, type RuleRow } from "../rules-table.ts";
 import { attach, dirtyPadding } from "./attached.ts";
 import {
   bitsOf,
@@ -25,6 +26,26 @@ import {
 const shapes = SIZES.map((size) => [size]);
 const tuning = { chunk: CHUNK };
 const lr = warmup(5, cosine(0.05, 30));
+
+const GRADIENTS: readonly ValueSpec[] = [
+  { kind: "normal", scale: 1 },
+  { kind: "sparse", scale: 0.1, zero: 100 },
+  { kind: "corr", scale: 1, noise: 0.3 },
+  { kind: "wide", lo: -12, hi: 3, zero: 8 },
+];
+
+/** Random options, shapes of rank 0 to 4, kinds of gradients, and groups. */
+function randomProblem(row: RuleRow, seed: number): Problem {
+  const random = randomFrom(seed);
+  const below = (n: number) => Math.floor(random() * n);
+  const shapes = Array.from({ length: 1 + below(8) }, () => Array.from({ length: below(5) }, () => 1 + below(7)));
+  const groups = Array.from({ length: 1 + below(4) }, (): SharedGroup => {
+    return { ...row.draw(random), lr: 10 ** (-3 * random()) / 10, weightDecay: random() / 2 };
+  });
+  const kinds = shapes.map(() => GRADIENTS[below(GRADIENTS.length)]!);
+  const split = shapes.map(() => below(groups.length));
+  return { row, seed, shapes, groups, split, gradient: (k) => kinds[k]!, tuning };
+}
 
 /** Steps `from` to `to`. */
 function run(optimizer: Optimizer, problem: Problem, from: number, to: number): void {
@@ -58,12 +79,12 @@ describe.each(RULES)("$name", (row) => {
     options: { lr, weightDecay: 0.1, decayMode: "decoupled", cautious: true, toward: "initial", l1: 0.01 },
   };
 
-  test.each([1, 2, 3])("follows its float64 twin: random problem %i", async (seed) => {
-    const random = randomFrom(seed);
-    const groups = [0, 1, 2].map((): SharedGroup => {
-      return { ...row.draw(random), lr: 10 ** (-3 * random()) / 10, weightDecay: random() / 2 };
-    });
-    await expectTwinRun(await testDevice(), { row, seed, shapes, groups, tuning }, 20);
+  test.each([1, 2, 3, 4])("follows its float64 twin: random problem %i", async (seed) => {
+    await expectTwinRun(await testDevice(), randomProblem(row, seed), 20);
+  });
+
+  test("follows its float64 twin on both sides of every limit of sizes", async () => {
+    await expectTwinRun(await testDevice(), plain, 10);
   });
 
   test("changed options make no pipeline, and those every rule has make nothing at all", async () => {

@@ -26,8 +26,10 @@ export interface Problem {
   readonly row: Pick<RuleRow, "rule" | "twin" | "options">;
   readonly seed?: number;
   readonly shapes: readonly (readonly number[])[];
-  /** Tensor k is in group k modulo their number; without groups all are in `default`. */
+  /** Without groups all tensors are in `default`. */
   readonly groups?: readonly SharedGroup[];
+  /** Group of each tensor; by default tensor k is in group k modulo their number. */
+  readonly split?: readonly number[];
   readonly options?: Partial<Omit<OptimizerOptions, "rule" | "params" | "groups">>;
   /** Values of the gradients by tensor; default normal. */
   readonly gradient?: (tensor: number) => ValueSpec;
@@ -44,6 +46,7 @@ export const CHUNK = 64;
 export const SIZES = [0, 1, 3, 4, 5, CHUNK - 4, 63, CHUNK, 65, CHUNK + 4, 255, 256, 257];
 
 export const nameOf = (tensor: number) => `t${tensor}`;
+const groupOf = ({ groups, split }: Problem, tensor: number) => split?.[tensor] ?? tensor % (groups?.length ?? 1);
 
 /** A reproducible sequence of numbers in [0, 1). */
 export function randomFrom(seed: number): Random {
@@ -68,7 +71,7 @@ export function start(device: GPUDevice, problem: Problem): Promise<Optimizer> {
   const specs = groups.map((group, g) => ({
     ...group,
     name: `g${g}`,
-    match: ({ name }: { name: string }) => Number(name.slice(1)) % groups.length === g,
+    match: ({ name }: { name: string }) => groupOf(problem, Number(name.slice(1))) === g,
   }));
   return createOptimizer(device, { ...options, rule: row.rule, params, groups: specs }, tuning);
 }
@@ -171,14 +174,14 @@ function makeTwin(problem: Problem, data: readonly ArrayLike<number>[], more: Pa
   const { clip, skipNonFinite, lossScale, accumulate, monitor, label, ...common } = options;
   const groups = (problem.groups ?? [{}]).map((own) => ({ ...row.options, ...common, ...own }) as SharedGroup);
   const anchorOf = (k: number) => {
-    const { toward } = groups[k % groups.length]!;
+    const { toward } = groups[groupOf(problem, k)]!;
     return toward === "initial" ? data[k]! : toward?.[nameOf(k)];
   };
   return new Twin({
     rule: row.twin,
     tensors: data.map((values, k) => {
       const anchor = anchorOf(k);
-      return { data: values, group: k % groups.length, ...(anchor && { anchor }) };
+      return { data: values, group: groupOf(problem, k), ...(anchor && { anchor }) };
     }),
     groups: groups.map(({ toward: _, lrScale = 1, lr = 1e-3, ...group }) => ({
       ...group,
