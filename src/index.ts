@@ -16,7 +16,7 @@ export type {
 } from "./engine/options.ts";
 export { type Plateau, type PlateauOptions, type PlateauState, reduceOnPlateau } from "./engine/plateau.ts";
 export { defineRule, type HyperOptions, type HyperValue, type Rule, type RuleDefinition } from "./engine/rule.ts";
-export { type AdamOptions, adam, adamw, type SgdOptions, sgd } from "./engine/rules.ts";
+export * from "./engine/rules.ts";
 export {
   constant,
   cosine,

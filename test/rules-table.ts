@@ -7,17 +7,16 @@ import { adam, adamw, defineRule, type Rule, sgd } from "../src/index.ts";
 import { adam as adamTwin, adamw as adamwTwin } from "./reference/adam.ts";
 import { slot, type TwinRule } from "./reference/rule.ts";
 import { sgd as sgdTwin } from "./reference/sgd.ts";
-import type { TwinGroup } from "./reference/twin.ts";
 import signMomentumWgsl from "./sign-momentum.wgsl?raw";
 
 /** Uniform in [0, 1). */
 export type Random = () => number;
 
 /** Options of a rule, by names that engine and twin share. */
-export type RowOptions = Pick<
-  TwinGroup,
-  "momentum" | "dampening" | "nesterov" | "betas" | "eps" | "amsgrad" | "maximize"
-> & { readonly beta?: number };
+export interface RowOptions {
+  readonly betas?: readonly number[];
+  readonly [hyper: string]: unknown;
+}
 
 export interface RuleRow {
   readonly name: string;
@@ -29,6 +28,10 @@ export interface RuleRow {
   readonly draw: (random: Random) => RowOptions;
   /** A change of options that may come at any time. */
   readonly change: RowOptions;
+  /** Slots that a zero gradient leaves other than zero, and why. */
+  readonly traces?: { readonly slots: readonly string[]; readonly because: string };
+  /** Why parameters move although lr is 0. */
+  readonly movesWithoutLr?: string;
 }
 
 /** Momentum that is the mean of the gradients at first: see `sign-momentum.wgsl`. */
@@ -42,12 +45,11 @@ export const signMomentum = defineRule<{ beta: number; maximize: boolean }>({
   lastStepRow: () => Number.POSITIVE_INFINITY,
 });
 
-const signMomentumTwin: TwinRule = {
+const signMomentumTwin: TwinRule<{ beta?: number }> = {
   name: "sign-momentum",
   decayMode: "decoupled",
   weightDecay: 0,
-  update(g, state, options, lr) {
-    const { beta = 0.9 } = options as RowOptions;
+  update(g, state, { beta = 0.9 }, lr) {
     const keep = (beta * state.step) / (state.step + 1);
     const m = slot(state, "momentum", () => new Float64Array(g.length));
     return g.map((gi, i) => {
@@ -128,3 +130,6 @@ export const RULES: readonly RuleRow[] = [
     change: { beta: 0.5 },
   },
 ];
+
+/** Those of the library. */
+export const OFFERED: readonly RuleRow[] = RULES.filter(({ rule }) => rule.definition.name !== "sign-momentum");

@@ -3,8 +3,8 @@ import { OptionError } from "../errors.ts";
 import { checkBoolean, checkKeys, checkNumber } from "./checks.ts";
 import { DECAY_MODES, type DecayMode } from "./decay.ts";
 
-/** A hyper-parameter's value. Pairs are what PyTorch writes as tuples, such as `betas`. */
-export type HyperValue = number | boolean | readonly [number, number];
+/** A hyper-parameter's value. Lists are what PyTorch writes as tuples, such as `betas`. */
+export type HyperValue = number | boolean | readonly number[];
 
 /** Options of a rule by name. */
 export type HyperOptions = Readonly<Record<string, HyperValue>>;
@@ -32,8 +32,13 @@ export interface RuleDefinition<O extends HyperOptions = HyperOptions> {
   readonly hyper: (options: O) => Readonly<Record<string, number>>;
   /** Fields of `struct StepRow` (all `f32`), in order, for a tensor's own step count t >= 1. */
   readonly stepRow?: (options: O, t: number) => Readonly<Record<string, number>>;
-  /** The t from which all step rows are equal in float32; default 1. `Infinity` where there is none. */
+  /**
+   * The t from which all step rows are equal in float32, or differ by less than half of its last place; default 1. `Infinity`
+   * where there is none.
+   */
   readonly lastStepRow?: (options: O) => number;
+  /** Numbers that PyTorch keeps in a tensor's state and that follow from its step count t >= 0, by PyTorch's names. */
+  readonly scalars?: (options: O, t: number) => Readonly<Record<string, number>>;
   /** Values for the WGSL's `override` declarations, from the options of all groups. */
   readonly overrides?: (groups: readonly O[]) => Readonly<Record<string, number>>;
   /** Refuses options: throws an {@link OptionError}. Runs after types, finiteness and sign have been checked. */
@@ -77,8 +82,9 @@ export function resolveHyper(rule: RuleDefinition, where: string, base: HyperOpt
     if (typeof like === "boolean") checkBoolean(where, name, value);
     else if (typeof like === "number") checkNumber(where, name, value, { min: 0 });
     else {
-      if (!Array.isArray(value) || value.length !== 2)
-        throw new OptionError(where, name, "must be a pair of numbers", value);
+      const size = like?.length ?? 0;
+      if (!Array.isArray(value) || value.length !== size)
+        throw new OptionError(where, name, `must be a list of ${size} numbers`, value);
       value.forEach((v, i) => {
         checkNumber(where, `${name}[${i}]`, v, { min: 0 });
       });
@@ -135,12 +141,17 @@ function checkFunction(where: string, option: string, value: unknown): void {
   if (typeof value !== "function") throw new OptionError(where, option, "must be a function", value);
 }
 
-/** Defaults say of which type an option is: a number, a yes or no, or a pair of numbers. */
+/** Defaults say of which type an option is: a number, a yes or no, or a list of so many numbers. */
 function checkDefaults(where: string, defaults: unknown): void {
   checkKeys(where, "defaults", defaults, Object.keys(defaults ?? {}));
   for (const [name, value] of Object.entries(defaults)) {
-    const numbers = Array.isArray(value) && value.length === 2 ? value : [value];
+    const numbers = Array.isArray(value) && value.length >= 2 ? value : [value];
     if (typeof value !== "boolean" && !numbers.every(Number.isFinite))
-      throw new OptionError(where, `defaults.${name}`, "must be a finite number, a pair of them, true or false", value);
+      throw new OptionError(
+        where,
+        `defaults.${name}`,
+        "must be a finite number, a list of at least two, true or false",
+        value,
+      );
   }
 }

@@ -23,6 +23,8 @@ export interface TensorState {
   readonly param: Float32Array;
   /** By PyTorch's names: `exp_avg`, `momentum_buffer`, ... */
   readonly slots: Readonly<Record<string, Float32Array>>;
+  /** Numbers that follow from step count and options, by PyTorch's names: `mu_product` of NAdam. Never loaded. */
+  readonly scalars?: Readonly<Record<string, number>>;
 }
 
 /** Hyper-parameters of a group as they were; for people and tools, never loaded. Schedules are given by their value. */
@@ -110,7 +112,14 @@ export async function readTensors(
     const slots = slotsOf(target, tensor).map(({ name, slot }) => [name, gather(tensor, 1, slot)] as const);
     const { skipped } = words.read(TENSOR_CONTROL, CONTROL.length + tensor.index * TENSOR_CONTROL.length);
     const step = (counts[tensor.index] as number) - skipped;
-    result[tensor.name] = { shape: tensor.shape, step, param: gather(tensor, 0, 0), slots: Object.fromEntries(slots) };
+    const scalars = target.rule.scalars?.((target.groups[tensor.group] as Group).hyper, step);
+    result[tensor.name] = {
+      shape: tensor.shape,
+      step,
+      param: gather(tensor, 0, 0),
+      slots: Object.fromEntries(slots),
+      ...(scalars && { scalars }),
+    };
   }
   return { skipped: words.read(CONTROL, 0).skipped, scale, tensors: result };
 }

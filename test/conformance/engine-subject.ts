@@ -1,15 +1,14 @@
 /** The engine as a subject, through nothing but its public API. */
 
+import * as library from "../../src/index.ts";
 import {
-  adam,
-  adamw,
   createLossScaler,
   createOptimizer,
   type Figures,
   type LossScaler,
   type Optimizer,
   type Rule,
-  sgd,
+  type TensorState,
 } from "../../src/index.ts";
 import type { RuleName } from "./optimizers.ts";
 import type {
@@ -23,7 +22,11 @@ import type {
   SubjectStateDict,
 } from "./subject.ts";
 
-const RULES: Readonly<Record<RuleName, () => Rule>> = { sgd, adam, adamw };
+function ruleNamed(name: RuleName): Rule {
+  const make = (library as Readonly<Record<string, unknown>>)[name];
+  if (typeof make !== "function") throw new Error(`the library exports no rule ${name}`);
+  return make() as Rule;
+}
 
 const nameOf = (tensor: number) => `p${tensor}`;
 const groupName = (group: number) => `group ${group}`;
@@ -38,7 +41,7 @@ export function engineMaker(device: GPUDevice): SubjectMaker {
       const { tensors, groups, lossScale, figures, rule, ...rest } = options;
       const optimizer = await createOptimizer(device, {
         ...rest,
-        rule: RULES[rule](),
+        rule: ruleNamed(rule),
         params: tensors.map(({ shape, data }, k) => ({ name: nameOf(k), shape, data })),
         groups: groups.map(({ tensors: members, options: own }, g) => ({
           match: ({ name }) => members.some((k) => nameOf(k) === name),
@@ -73,6 +76,12 @@ class EngineScaler implements SharedScaler {
   destroy(): void {
     this.scaler.destroy();
   }
+}
+
+/** Numbers of the state among its slots, as the golden data have them. */
+function withScalars({ step, slots, scalars = {} }: TensorState): SubjectState {
+  const numbers = Object.entries(scalars).map(([name, value]) => [name, Float32Array.of(value)]);
+  return { step, slots: { ...slots, ...Object.fromEntries(numbers) } };
 }
 
 class EngineSubject implements Subject {
@@ -115,8 +124,8 @@ class EngineSubject implements Subject {
     return this.#optimizer.readParam(nameOf(tensor));
   }
 
-  readState(tensor: number): Promise<SubjectState> {
-    return this.#optimizer.readState(nameOf(tensor));
+  async readState(tensor: number): Promise<SubjectState> {
+    return withScalars(await this.#optimizer.readState(nameOf(tensor)));
   }
 
   async stateDict(): Promise<SubjectStateDict> {
@@ -126,7 +135,7 @@ class EngineSubject implements Subject {
       const state = saved.tensors[nameOf(k)];
       if (!state) throw new Error(`the state dict has no tensor ${nameOf(k)}`);
       // PyTorch makes state at the first gradient; here it is there from the start, as zeros, with a count of 0.
-      if (state.step > 0) tensors.set(k, state);
+      if (state.step > 0) tensors.set(k, withScalars(state));
       else if (Object.values(state.slots).some((slot) => slot.some((x) => x !== 0))) {
         throw new Error(`${nameOf(k)} has state without ever having had a gradient`);
       }

@@ -1,20 +1,20 @@
 /** Twins that are wrong in ways optimizers really are, each with a golden case that must tell. */
 
-import { adam } from "../reference/adam.ts";
+import { type AdamOptions, adam } from "../reference/adam.ts";
 import { applyUpdate, type Decay } from "../reference/decay.ts";
 import { slot, type TwinRule } from "../reference/rule.ts";
-import { sgd } from "../reference/sgd.ts";
+import { type SgdOptions, sgd } from "../reference/sgd.ts";
 import type { Subject, SubjectMaker, SubjectOptions } from "./subject.ts";
 import { type Mutation, twinMaker } from "./twin-subject.ts";
 
-type Wrong = TwinRule["update"];
+type Wrong<O> = TwinRule<O>["update"];
 
 /** An Adam that is wrong somewhere: what the denominator and the bias corrections are is up to `how`. */
 function wrongAdam(how: {
   denominator?: (v: number, correction: number, eps: number) => number;
   correction?: (beta: number, t: number) => number;
   oneMinus?: (beta: number) => number;
-}): Wrong {
+}): Wrong<AdamOptions> {
   const { denominator = (v, correction, eps) => Math.sqrt(v / correction) + eps } = how;
   const { correction = (beta, t) => 1 - beta ** t, oneMinus = (beta) => 1 - beta } = how;
   return (g, state, { betas: [beta1, beta2] = [0.9, 0.999], eps = 1e-8 }, lr) => {
@@ -28,7 +28,7 @@ function wrongAdam(how: {
   };
 }
 
-export const WRONG_ADAM: Record<string, [Wrong, detected: string]> = {
+export const WRONG_ADAM: Record<string, [Wrong<AdamOptions>, detected: string]> = {
   "eps inside the root": [wrongAdam({ denominator: (v, c, eps) => Math.sqrt(v / c + eps) }), "adam/eps-1e-3"],
   "eps before the bias correction": [
     wrongAdam({ denominator: (v, c, eps) => (Math.sqrt(v) + eps) / Math.sqrt(c) }),
@@ -59,7 +59,7 @@ export const WRONG_ADAM: Record<string, [Wrong, detected: string]> = {
 };
 
 /** An SGD that is wrong somewhere. */
-export const WRONG_SGD: Record<string, [Wrong, detected: string]> = {
+export const WRONG_SGD: Record<string, [Wrong<SgdOptions>, detected: string]> = {
   "a first gradient that is damped": [
     (g, state, options, lr) => {
       slot(state, "momentum_buffer", () => g.map(() => 0));

@@ -1,16 +1,20 @@
 /** The float64 twins as subjects, rounded to float32 where they are read: the comparison is tested with them in Node. */
 
-import { adam, adamw } from "../reference/adam.ts";
 import { norm } from "../reference/clip.ts";
 import type { applyUpdate } from "../reference/decay.ts";
 import { TwinLossScaler } from "../reference/loss-scale.ts";
 import type { TwinRule } from "../reference/rule.ts";
-import { sgd } from "../reference/sgd.ts";
 import { Twin } from "../reference/twin.ts";
+import { OFFERED } from "../rules-table.ts";
 import type { RuleName } from "./optimizers.ts";
 import type { ScalerOptions, SharedScaler, Subject, SubjectMaker, SubjectOptions, SubjectState } from "./subject.ts";
 
-export const TWIN_RULES: Readonly<Record<RuleName, TwinRule>> = { sgd, adam, adamw };
+/** The twin of a rule. @throws Error if the table of rules has none. */
+export function twinRule(name: RuleName): TwinRule {
+  const row = OFFERED.find(({ twin }) => twin.name === name);
+  if (!row) throw new Error(`the table of rules has no twin ${name}`);
+  return row.twin;
+}
 
 /** What to do wrong on purpose. */
 export interface Mutation {
@@ -30,7 +34,7 @@ export function twinMaker({ rules = {}, applyUpdate }: Mutation = {}): SubjectMa
   return {
     createScaler: async (options) => new TwinSharedScaler(options),
     create: async (options) => {
-      const rule = rules[options.rule] ?? TWIN_RULES[options.rule];
+      const rule = rules[options.rule] ?? twinRule(options.rule);
       return new TwinSubject(options, rule, applyUpdate);
     },
   };

@@ -235,7 +235,7 @@ describe("options of the reference", () => {
 
   it("belong to optimizers that are there", () => {
     expect(whyUnsupported("AdamW")).toBeUndefined();
-    expect(whyUnsupported("Lion")).toBe("the engine has no optimizer Lion yet");
+    expect(whyUnsupported("AdamX")).toBe("the engine has no optimizer AdamX yet");
     expect(whyUnsupported("constructor")).toContain("no optimizer constructor");
   });
 });

@@ -2,7 +2,6 @@
 import { describe, expect, test } from "vitest";
 import { type StructInfo, WgslReflect } from "wgsl_reflect/wgsl_reflect.module.js";
 import type { HyperOptions, RuleDefinition } from "../../src/engine/rule.ts";
-import { adam, adamw, sgd } from "../../src/index.ts";
 import { CONTROL_STAGE } from "../../src/kernels/control.ts";
 import { type Kernel, libraryOf } from "../../src/kernels/kernel.ts";
 import {
@@ -26,18 +25,13 @@ import { linkWgsl, type WgslFile } from "../../src/kernels/wgsl.ts";
 import { BATCH_BYTES, OUTCOME_BYTES, RECORD_BYTES } from "../../src/nn/batch.ts";
 import { stripWgsl } from "../../vite-wgsl.ts";
 import { KERNELS, linksOf, STORAGES } from "../kernel-table.ts";
+import { OFFERED } from "../rules-table.ts";
 
 /** Every option of a rule that changes how its numbers are computed. */
-const RULES: readonly { rule: RuleDefinition; options: readonly HyperOptions[] }[] = [
-  {
-    rule: sgd().definition,
-    options: [sgd(), sgd({ momentum: 0.9, dampening: 0.5 }), sgd({ momentum: 0.9, nesterov: true })].map(
-      (r) => r.options,
-    ),
-  },
-  { rule: adam().definition, options: [adam().options, adam({ amsgrad: true, maximize: true }).options] },
-  { rule: adamw().definition, options: [adamw().options, adamw({ betas: [0, 0] }).options] },
-];
+const RULES: readonly { rule: RuleDefinition; options: readonly HyperOptions[] }[] = OFFERED.map((row) => ({
+  rule: row.rule.definition,
+  options: [row.rule.definition.defaults, row.rule.options, { ...row.rule.options, ...row.change } as HyperOptions],
+}));
 
 const SHADERS: Readonly<Record<string, string>> = import.meta.glob("../../shaders/**/*.wgsl", {
   query: "?raw",
@@ -70,7 +64,7 @@ const ruleFile = (rule: RuleDefinition): WgslFile => ({
 });
 
 /** The kernel in every way it can be linked. */
-function allLinked(kernel: Kernel, rule = adam().definition): WgslReflect[] {
+function allLinked(kernel: Kernel, rule = RULES[0]!.rule): WgslReflect[] {
   return linksOf(kernel, ruleFile(rule)).map((links) =>
     reflect(linkWgsl(kernel.file, { ...libraryOf(kernel), ...links }).text),
   );

@@ -212,7 +212,8 @@ describe.each(RULES)("$name", (row) => {
     expect(disturbed).not.toEqual(leftAlone);
   });
 
-  test("lr 0 leaves parameters as they are, but for independent decay", async () => {
+  test("lr 0 leaves parameters as they are, but for independent decay", async ({ skip }) => {
+    if (row.movesWithoutLr) skip(row.movesWithoutLr);
     const device = await testDevice();
     const modes = ["coupled", "decoupled", "scheduled", "proximal", "independent"] as const;
     const problem: Problem = {
@@ -257,7 +258,8 @@ describe.each(RULES)("$name", (row) => {
       const { step, param, slots } = after.tensors[`t${k}`]!;
       expect(step).toBe(1);
       if (k % 2 === 0) expect(param).toEqual(before.tensors[`t${k}`]!.param);
-      for (const slot of Object.values(slots)) expect(slot).toEqual(zeros[k]);
+      for (const [name, slot] of Object.entries(slots))
+        if (!row.traces?.slots.includes(name)) expect(slot, name).toEqual(zeros[k]);
     });
   });
 

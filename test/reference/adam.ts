@@ -1,5 +1,11 @@
 import { slot, type TwinRule } from "./rule.ts";
 
+export type AdamOptions = {
+  readonly betas?: readonly [number, number];
+  readonly eps?: number;
+  readonly amsgrad?: boolean;
+};
+
 /**
  * Adam (Kingma and Ba 2015), eps outside the root and after the bias correction:
  *
@@ -8,7 +14,7 @@ import { slot, type TwinRule } from "./rule.ts";
  *
  * AMSGrad (Reddi et al. 2018) puts the largest v so far in the place of v, taken before the bias correction.
  */
-export const adam: TwinRule = {
+export const adam: TwinRule<AdamOptions> = {
   name: "adam",
   decayMode: "coupled",
   weightDecay: 0,
@@ -30,4 +36,4 @@ export const adam: TwinRule = {
 };
 
 /** AdamW (Loshchilov and Hutter 2019): Adam, with decay that does not pass through the moments. */
-export const adamw: TwinRule = { ...adam, name: "adamw", decayMode: "decoupled", weightDecay: 0.01 };
+export const adamw: TwinRule<AdamOptions> = { ...adam, name: "adamw", decayMode: "decoupled", weightDecay: 0.01 };

@@ -8,29 +8,29 @@ export interface TensorState {
   readonly slots: Record<string, Float64Array>;
 }
 
-/** Hyper-parameters of all twins, in PyTorch's words; each rule reads its own and fills in the defaults. */
-export interface RuleOptions {
-  readonly momentum?: number;
-  readonly dampening?: number;
-  readonly nesterov?: boolean;
-  readonly betas?: readonly [number, number];
-  readonly eps?: number;
-  readonly amsgrad?: boolean;
-}
+/** Hyper-parameters by their names in the engine; each rule reads its own and fills in the defaults. */
+export type RuleOptions = Readonly<Record<string, unknown>>;
 
-export interface TwinRule {
+export interface TwinRule<O = RuleOptions> {
   readonly name: string;
   readonly decayMode: DecayMode;
+  /** Default learning rate; 1e-3. */
+  readonly lr?: number;
   readonly weightDecay: number;
   /**
    * Advances the state by the gradient and returns the update `u`, learning rate included: without decay the parameters
    * become `theta - u`. `state.step` has been counted up already, so it is 1 at the first gradient.
    */
-  update(g: Float64Array, state: TensorState, options: RuleOptions, lr: number): Float64Array;
+  update(g: Float64Array, state: TensorState, options: O, lr: number): Float64Array;
 }
 
 /** The slot of that name, made by `first` if the tensor has none yet. */
 export function slot(state: TensorState, name: string, first: () => Float64Array): Float64Array {
   state.slots[name] ??= first();
   return state.slots[name];
+}
+
+/** The slot of that name; zeros if the tensor has none yet. */
+export function zeroSlot(state: TensorState, name: string, size: number): Float64Array {
+  return slot(state, name, () => new Float64Array(size));
 }

@@ -1,5 +1,7 @@
 import { slot, type TwinRule } from "./rule.ts";
 
+export type SgdOptions = { readonly momentum?: number; readonly dampening?: number; readonly nesterov?: boolean };
+
 /**
  * SGD as PyTorch has it (Sutskever et al. 2013, with the learning rate outside the buffer):
  *
@@ -9,7 +11,7 @@ import { slot, type TwinRule } from "./rule.ts";
  *
  * Without momentum there is no buffer and u = lr g.
  */
-export const sgd: TwinRule = {
+export const sgd: TwinRule<SgdOptions> = {
   name: "sgd",
   decayMode: "coupled",
   weightDecay: 0,

@@ -3,13 +3,13 @@
 import { clipFactor, clipValues, norm, scale } from "./clip.ts";
 import { applyUpdate, coupleDecay, type Decay, type DecayMode } from "./decay.ts";
 import { type LossScaleOptions, TwinLossScaler } from "./loss-scale.ts";
-import type { RuleOptions, TensorState, TwinRule } from "./rule.ts";
+import type { TensorState, TwinRule } from "./rule.ts";
 
 /** A value, or a function of the number of updates applied so far. */
 export type Scheduled = number | ((step: number) => number);
 
 /** Options of one group; what is absent has the rule's default, or is off. */
-export interface TwinGroup extends RuleOptions {
+export interface TwinGroup {
   readonly lr?: Scheduled;
   /** lr_0 of the mode `scheduled`; default the lr of step 0. */
   readonly referenceLr?: number;
@@ -20,6 +20,8 @@ export interface TwinGroup extends RuleOptions {
   readonly maximize?: boolean;
   readonly clipValue?: number;
   readonly frozen?: boolean;
+  /** Options of the rule. */
+  readonly [hyper: string]: unknown;
 }
 
 export interface TwinTensor {
@@ -67,6 +69,7 @@ export class Twin {
   stepsApplied = 0;
   readonly #options: TwinOptions;
   readonly #groups: TwinGroup[];
+  readonly #defaultLr: number;
   readonly #referenceLr: number[];
   readonly #members: Member[];
   readonly #scaler: TwinLossScaler | undefined;
@@ -74,7 +77,8 @@ export class Twin {
   constructor(options: TwinOptions) {
     this.#options = options;
     this.#groups = [...(options.groups ?? [{}])];
-    this.#referenceLr = this.#groups.map(({ lr, referenceLr }) => referenceLr ?? valueAt(lr ?? DEFAULT_LR, 0));
+    this.#defaultLr = options.rule.lr ?? DEFAULT_LR;
+    this.#referenceLr = this.#groups.map(({ lr, referenceLr }) => referenceLr ?? valueAt(lr ?? this.#defaultLr, 0));
     this.#members = options.tensors.map(({ data, group = 0, anchor }) => {
       if (!this.#groups[group]) throw new Error(`there is no group ${group}`);
       const theta = Float64Array.from(data);
@@ -150,7 +154,7 @@ export class Twin {
   #update({ group: index, theta, anchor, state }: Member, g: Float64Array): void {
     const { rule, clip = {} } = this.#options;
     const group = this.#groups[index]!;
-    const lr = valueAt(group.lr ?? DEFAULT_LR, this.stepsApplied);
+    const lr = valueAt(group.lr ?? this.#defaultLr, this.stepsApplied);
     const decay: Decay = {
       mode: group.decayMode ?? rule.decayMode,
       lambda: valueAt(group.weightDecay ?? rule.weightDecay, this.stepsApplied),
