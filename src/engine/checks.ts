@@ -1,7 +1,7 @@
 /** Checks of option values; each throws an {@link OptionError} that names rule, option and value. */
 import { OptionError } from "../errors.ts";
 
-/** A finite number in [min, max], or [min, max) with `open`. */
+/** A number in [min, max], or [min, max) with `open`, that is finite as a float32 too: that is what the device gets. */
 export function checkNumber(
   where: string,
   option: string,
@@ -10,7 +10,7 @@ export function checkNumber(
 ): asserts value is number {
   const { min = -Infinity, max = Infinity, open = false, whole = false } = range;
   const inside = typeof value === "number" && value >= min && (open ? value < max : value <= max);
-  if (inside && Number.isFinite(value) && (!whole || Number.isInteger(value))) return;
+  if (inside && Number.isFinite(Math.fround(value)) && (!whole || Number.isInteger(value))) return;
   const kind = whole ? "a whole number" : "a finite number";
   let must = `must be ${kind}`;
   if (min !== -Infinity && max !== Infinity)

@@ -146,7 +146,7 @@ export class GroupRecords {
     const where = this.#rule.definition.name;
     const rate = (option: "lr" | "weightDecay" | "l1"): number => {
       const value = valueAt(group[option], step);
-      if (!(value >= 0 && Number.isFinite(value)))
+      if (typeof value !== "number" || !(value >= 0 && Number.isFinite(Math.fround(value))))
         throw new OptionError(
           where,
           `${option} at step ${step} (group ${group.name})`,

@@ -111,7 +111,8 @@ export function settle(options: OptimizerOptions): Settled {
 
   const { lossScale } = options;
   const staticLossScale = typeof lossScale === "number" ? lossScale : 1;
-  checkNumber(where, "lossScale", staticLossScale, { min: 2 ** -126 });
+  // Its inverse must be a normal float32 too.
+  checkNumber(where, "lossScale", staticLossScale, { min: 2 ** -126, max: 2 ** 126 });
   const dynamic = typeof lossScale === "number" ? undefined : lossScale;
   if (dynamic !== undefined && (typeof dynamic !== "object" || dynamic === null))
     throw new OptionError(where, "lossScale", "must be a number, options or a LossScaler", dynamic);
