@@ -192,7 +192,7 @@ describe.each(Object.entries(TABLES))("%s", (_, rows) => {
 });
 
 describe("a schedule that fails at step 7", () => {
-  const bad = [Number.NaN, Number.POSITIVE_INFINITY, -1, "0.1", undefined];
+  const bad = [Number.NaN, Number.POSITIVE_INFINITY, 1e39, -1, "0.1", undefined];
 
   test.each(["lr", "weightDecay", "l1"].flatMap((option) => bad.map((value) => [option, value] as const)))(
     "%s gives %s",

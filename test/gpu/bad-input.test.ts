@@ -186,7 +186,7 @@ const optionRows: Row[] = [
   ...each("sgd: clip.value", [NAN, -1, INF, "1", null], (value) => clipped({ value })),
   ["sgd: clip.maxNorm", "1", () => clipped({ maxNorm: 1 })],
   ...each("sgd: skipNonFinite", NO_BOOLEANS, (skipNonFinite) => create({ skipNonFinite })),
-  ...each("sgd: lossScale", [0, -1, NAN, INF], scaled),
+  ...each("sgd: lossScale", [0, -1, 1e38, 1e39, NAN, INF], scaled),
   ...each("sgd: lossScale", [null, "dynamic", "", true, false], scaled),
   ...each("lossScale: options", [[], [65536]], scaled),
   ...each("lossScale: initial", [1e39, ...NO_POSITIVES], (initial) => scaled({ initial })),

@@ -17,8 +17,8 @@ export type Row = readonly [option: string, value: string, call: () => unknown];
 
 /** What is no number at all. */
 export const NO_NUMBERS: readonly unknown[] = ["0.1", null, true, [1], {}, 1n];
-/** What no number >= 0 is. */
-export const NO_RATES: readonly unknown[] = [Number.NaN, Infinity, -Infinity, -1e-9, ...NO_NUMBERS];
+/** What no number >= 0 is, or none that float32 has. */
+export const NO_RATES: readonly unknown[] = [Number.NaN, Infinity, -Infinity, 1e39, -1e-9, ...NO_NUMBERS];
 export const NO_BOOLEANS: readonly unknown[] = [0, 1, "true", null, Number.NaN, []];
 export const NO_TEXTS: readonly unknown[] = [3, null, {}, [], true];
 export const NO_OBJECTS: readonly unknown[] = [null, 3, "x", true, [1]];
