@@ -351,24 +351,14 @@ export class Optimizer {
 
   /** Encodes a step; says what is to be read back. */
   #encode(encoder: GPUCommandEncoder): Reading | undefined {
-    const { step: host, records, memory, groups, settled } = this.#parts;
-    const { microBatches, every, measures, clip } = settled;
+    const { step: host, records, settled } = this.#parts;
+    const { microBatches, every, measures } = settled;
     const updates = this.#microBatch === microBatches - 1;
     const timeline = this.#timeline;
     const step = timeline.steps + 1;
     const slot = (timeline.steps * microBatches + this.#microBatch) % HEADER_SLOTS;
     if (updates) timeline.prepare();
-    host.writeHeader(slot, {
-      step,
-      record_mask: records.rows - 1,
-      group_count: groups.length,
-      tensor_count: memory.tensors.length,
-      chunk_count: memory.chunks.length,
-      unscale: settled.unscale,
-      max_global_norm: clip.globalNorm,
-      max_tensor_norm: clip.tensorNorm,
-      skip_non_finite: Number(settled.skipNonFinite),
-    });
+    host.writeHeader(slot, step, records.rows);
     const figures = updates && every > 0 && step % every === 0;
     const accumulate = microBatches === 1 ? "no" : this.#microBatch === 0 ? "first" : "more";
     host.encode(encoder, { slot, figures, accumulate, update: updates });
@@ -433,8 +423,17 @@ export class Optimizer {
 
   /** Takes on tensors that are new. */
   #adopt(): void {
-    const { memory, step } = this.#parts;
+    const { memory, step, settled, groups } = this.#parts;
     for (const tensor of memory.tensors) this.#byName.set(tensor.name, tensor);
+    step.setHeader({
+      group_count: groups.length,
+      tensor_count: memory.tensors.length,
+      chunk_count: memory.chunks.length,
+      unscale: settled.unscale,
+      max_global_norm: settled.clip.globalNorm,
+      max_tensor_norm: settled.clip.tensorNorm,
+      skip_non_finite: Number(settled.skipNonFinite),
+    });
     this.#monitor?.resize(memory.tensors.length, step.figures.size);
   }
 

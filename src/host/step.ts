@@ -45,6 +45,9 @@ export interface StepPlan {
 
 /** Steps that can be encoded into one submission. */
 export const HEADER_SLOTS = 64;
+const STEP_WORD = HEADER.findIndex(([name]) => name === "step");
+const RECORD_MASK_WORD = HEADER.findIndex(([name]) => name === "record_mask");
+const STORAGES: readonly Storage[] = [F32X4, F32];
 const HEADER_STRIDE = 256;
 const WINDOW_STRIDE = 256;
 
@@ -60,6 +63,8 @@ interface Stage extends Compiled {
   readonly kernel: Kernel;
   readonly variant: Variant;
   readonly storage: Storage | undefined;
+  /** The newest bind group of each window, and what it binds. */
+  readonly bound: Map<Window, { param: BufferRange; grad: BufferRange; group: GPUBindGroup }>;
 }
 
 /** Encodes steps. Owns every buffer of a step but parameters, gradients and state. */
@@ -133,11 +138,15 @@ export class StepEncoder {
         WORKGROUP_SIZE: this.#options.workgroup,
         ...constants,
       });
-      jobs.push(job.then((compiled) => void this.#pipelines.set(name, { ...compiled, kernel, variant, storage })));
+      jobs.push(
+        job.then(
+          (compiled) => void this.#pipelines.set(name, { ...compiled, kernel, variant, storage, bound: new Map() }),
+        ),
+      );
     };
     const decay = modified ? modified.MODIFIED_DECAY : PLAIN_DECAY;
     const overrides = { ...updateOverrides, ...ruleOverrides };
-    for (const storage of [F32X4, F32]) {
+    for (const storage of STORAGES) {
       if (!windows.some((w) => w.storage === storage)) continue;
       if (measuring) add("measure", storage, measuring.MEASURE, { NORM_P: measure?.p ?? 2 });
       add("update", storage, UPDATE, overrides, { rule, decay, figures: NO_FIGURES });
@@ -261,11 +270,20 @@ export class StepEncoder {
   forgetBindings(): void {
     this.#shared.clear();
     this.#perWindow.clear();
+    for (const { bound } of this.#pipelines.values()) bound.clear();
   }
 
-  writeHeader(slot: number, values: Parameters<Words["write"]>[2]): void {
+  /** What the headers of the coming steps have in common. */
+  setHeader(values: Parameters<Words["write"]>[2]): void {
     this.#headerWords.write(HEADER, 0, values);
-    this.#device.queue.writeBuffer(this.#headers, slot * HEADER_STRIDE, this.#headerWords.u32);
+  }
+
+  /** Writes the header of step `step`. */
+  writeHeader(slot: number, step: number, recordRows: number): void {
+    const { u32 } = this.#headerWords;
+    u32[STEP_WORD] = step;
+    u32[RECORD_MASK_WORD] = recordRows - 1;
+    this.#device.queue.writeBuffer(this.#headers, slot * HEADER_STRIDE, u32);
   }
 
   writeRecords(row: number, words: Words): void {
@@ -333,16 +351,16 @@ export class StepEncoder {
 
   #overWindows(pass: GPUComputePassEncoder, slot: number, variant: Variant): void {
     const most = this.#options.limits.maxComputeWorkgroupsPerDimension;
-    let current: Stage | undefined;
-    for (const window of this.#memory.windows) {
-      const stage =
-        current?.storage === window.storage
-          ? current
-          : (this.#pipelines.get(variantName(variant, window.storage)) as Stage);
-      if (stage !== current) pass.setPipeline(stage.pipeline);
-      current = stage;
-      pass.setBindGroup(0, this.#windowBindings(window, stage), [slot * HEADER_STRIDE]);
-      pass.dispatchWorkgroups(Math.min(window.chunkEnd - window.chunkBegin, most));
+    const offsets = [slot * HEADER_STRIDE];
+    for (const storage of STORAGES) {
+      const stage = this.#pipelines.get(variantName(variant, storage));
+      if (!stage) continue;
+      pass.setPipeline(stage.pipeline);
+      for (const window of this.#memory.windows) {
+        if (window.storage !== storage) continue;
+        pass.setBindGroup(0, this.#windowBindings(window, stage), offsets);
+        pass.dispatchWorkgroups(Math.min(window.chunkEnd - window.chunkBegin, most));
+      }
     }
   }
 
@@ -360,6 +378,14 @@ export class StepEncoder {
   }
 
   #windowBindings(window: Window, stage: Stage): GPUBindGroup {
+    const bound = stage.bound.get(window);
+    if (bound && bound.param === window.param && bound.grad === window.grad) return bound.group;
+    const group = this.#cachedBindings(window, stage);
+    stage.bound.set(window, { param: window.param, grad: window.grad, group });
+    return group;
+  }
+
+  #cachedBindings(window: Window, stage: Stage): GPUBindGroup {
     const cached = this.#perWindow.get(window) ?? new Map<string, GPUBindGroup>();
     this.#perWindow.set(window, cached);
     const key = `${stage.variant} ${rangeKey(window.param)} ${rangeKey(window.grad)}`;
