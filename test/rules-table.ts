@@ -3,8 +3,11 @@
  * to draw options for random problems. A new rule adds a row, and every property is tested for it.
  */
 
-import { adam, adamw, defineRule, type Rule, sgd } from "../src/index.ts";
+import { adam, adamax, adamw, defineRule, nadam, nadamw, type Rule, sgd } from "../src/index.ts";
 import { adam as adamTwin, adamw as adamwTwin } from "./reference/adam.ts";
+import { adamax as adamaxTwin } from "./reference/adamax.ts";
+import { nadam as nadamTwin } from "./reference/nadam.ts";
+import { nadamw as nadamwTwin } from "./reference/nadamw.ts";
 import { slot, type TwinRule } from "./reference/rule.ts";
 import { sgd as sgdTwin } from "./reference/sgd.ts";
 import signMomentumWgsl from "./sign-momentum.wgsl?raw";
@@ -128,6 +131,36 @@ export const RULES: readonly RuleRow[] = [
     options: { beta: 0.95 },
     draw: (random) => ({ beta: random(), maximize: coin(random) }),
     change: { beta: 0.5 },
+  },
+  {
+    name: "adamax",
+    rule: adamax(),
+    twin: adamaxTwin,
+    options: {},
+    draw: (random) => ({ betas: betas(random), eps: eps(random), maximize: coin(random) }),
+    change: { betas: [0.8, 0.99], eps: 1e-6 },
+    traces: { slots: ["exp_inf"], because: "eps is inside the maximum" },
+  },
+  {
+    name: "nadam",
+    rule: nadam(),
+    twin: nadamTwin,
+    options: {},
+    draw: (random) => ({
+      betas: betas(random),
+      eps: eps(random),
+      momentumDecay: random() ** 4,
+      maximize: coin(random),
+    }),
+    change: { betas: [0.8, 0.99], eps: 1e-6, momentumDecay: 0.1 },
+  },
+  {
+    name: "nadamw",
+    rule: nadamw(),
+    twin: nadamwTwin,
+    options: {},
+    draw: (random) => ({ betas: betas(random), eps: eps(random), maximize: coin(random) }),
+    change: { betas: [0.8, 0.99], eps: 1e-6 },
   },
 ];
 

@@ -3,4 +3,5 @@
  * is not in the bundle.
  */
 export * from "./rules/adam.ts";
+export * from "./rules/nadam.ts";
 export * from "./rules/sgd.ts";

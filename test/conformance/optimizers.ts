@@ -57,6 +57,9 @@ const OPTIMIZERS: Readonly<Record<string, Entry>> = {
   SGD: { rule: "sgd", options: { ...shared, momentum, dampening: number("dampening"), nesterov: flag("nesterov") } },
   Adam: { rule: "adam", options: ofAdam },
   AdamW: { rule: "adamw", options: ofAdam },
+  Adamax: { rule: "adamax", options: { ...shared, betas, eps } },
+  NAdam: { rule: "nadam", options: { ...shared, betas, eps, momentum_decay: number("momentumDecay") } },
+  "NAdamW@timm": { rule: "nadamw", options: { ...shared, betas, eps } },
 };
 
 /** What will not be there, and why. */

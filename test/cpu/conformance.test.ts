@@ -82,7 +82,8 @@ describe("the comparison refuses", () => {
     }));
     const all = await Promise.all([files.sgd, files.adam, files.adamw].map((file) => failures(file, wrong)));
     expect(all).toEqual([["sgd/grad-none"], ["adam/grad-none"], ["adamw/grad-none"]]);
-    expect(await failures(files.stateDict, wrong)).toEqual(["SGD", "Adam", "AdamW"]);
+    const inDicts = casesOf(files.stateDict).filter(({ skip }) => skip === undefined);
+    expect(await failures(files.stateDict, wrong)).toEqual(inDicts.map(({ id }) => id));
   });
 
   it("an lr that does not change", async () => {

@@ -168,7 +168,8 @@ describe.each(RULES)("rule $rule.name", ({ rule, options }) => {
 
   test("StepRow has the fields of the table, whatever the options and the count", () => {
     for (const o of options)
-      for (const t of [1, 2, 1000]) expect(struct("StepRow")).toEqual(floats(Object.keys(rule.stepRow!(o, t))));
+      for (const t of [1, 2, 1000])
+        expect(struct("StepRow")).toEqual(floats(Object.keys(rule.stepRow?.(o, t) ?? { unused: 0 })));
   });
 
   test("a group record is its fields and the rule's, without padding", () => {
@@ -183,7 +184,7 @@ describe.each(RULES)("rule $rule.name", ({ rule, options }) => {
 
   test("the table gives a value for each of its overrides", () => {
     const declared = reflect(stubRule(rule.wgsl)).overrides.map((o) => o.name);
-    expect(Object.keys(rule.overrides!(options)).sort()).toEqual(declared.sort());
+    expect(Object.keys(rule.overrides?.(options) ?? {}).sort()).toEqual(declared.sort());
   });
 });
 
