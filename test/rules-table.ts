@@ -3,11 +3,13 @@
  * to draw options for random problems. A new rule adds a row, and every property is tested for it.
  */
 
-import { adam, adamax, adamw, defineRule, nadam, nadamw, type Rule, sgd } from "../src/index.ts";
+import { adabelief, adam, adamax, adamw, defineRule, nadam, nadamw, type Rule, radam, sgd } from "../src/index.ts";
+import { adabelief as adabeliefTwin } from "./reference/adabelief.ts";
 import { adam as adamTwin, adamw as adamwTwin } from "./reference/adam.ts";
 import { adamax as adamaxTwin } from "./reference/adamax.ts";
 import { nadam as nadamTwin } from "./reference/nadam.ts";
 import { nadamw as nadamwTwin } from "./reference/nadamw.ts";
+import { radam as radamTwin } from "./reference/radam.ts";
 import { slot, type TwinRule } from "./reference/rule.ts";
 import { sgd as sgdTwin } from "./reference/sgd.ts";
 import signMomentumWgsl from "./sign-momentum.wgsl?raw";
@@ -161,6 +163,38 @@ export const RULES: readonly RuleRow[] = [
     options: {},
     draw: (random) => ({ betas: betas(random), eps: eps(random), maximize: coin(random) }),
     change: { betas: [0.8, 0.99], eps: 1e-6 },
+  },
+  {
+    name: "radam",
+    rule: radam(),
+    twin: radamTwin,
+    options: {},
+    draw: (random) => ({ betas: betas(random), eps: eps(random), maximize: coin(random) }),
+    change: { betas: [0.8, 0.99], eps: 1e-6 },
+  },
+  {
+    name: "adabelief",
+    rule: adabelief({ betas: [0.9, 0.9] }),
+    twin: adabeliefTwin,
+    options: { betas: [0.9, 0.9] },
+    draw: (random) => ({
+      betas: betas(random),
+      eps: 10 ** between(random, -16, -6),
+      rectify: coin(random),
+      degeneratedToSgd: coin(random),
+      maximize: coin(random),
+    }),
+    change: { betas: [0.8, 0.99], eps: 1e-10 },
+    traces: { slots: ["exp_avg_var"], because: "eps is part of the variance" },
+  },
+  {
+    name: "adabelief, AMSGrad, not rectified",
+    rule: adabelief({ amsgrad: true, rectify: false }),
+    twin: adabeliefTwin,
+    options: { amsgrad: true, rectify: false },
+    draw: (random) => ({ betas: betas(random), eps: 1e-12, amsgrad: coin(random), rectify: coin(random) }),
+    change: { betas: [0.8, 0.99], eps: 1e-10 },
+    traces: { slots: ["exp_avg_var", "max_exp_avg_var"], because: "eps is part of the variance" },
   },
 ];
 

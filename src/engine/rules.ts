@@ -4,4 +4,5 @@
  */
 export * from "./rules/adam.ts";
 export * from "./rules/nadam.ts";
+export * from "./rules/rectified.ts";
 export * from "./rules/sgd.ts";

@@ -42,6 +42,14 @@ const numbers =
       ? { [name]: value }
       : complain(`must be ${COUNTS[count]} numbers`);
 
+/** A switch that chooses a mode of decay in one of its positions. */
+const decayWhen =
+  (position: boolean, decayMode: DecayMode): Convert =>
+  (value, complain) => {
+    if (typeof value !== "boolean") return complain("must be true or false");
+    return value === position ? { decayMode } : {};
+  };
+
 const shared = { lr: number("lr"), weight_decay: number("weightDecay"), maximize: flag("maximize") };
 const betas = numbers("betas", 2);
 const eps = number("eps");
@@ -60,6 +68,17 @@ const OPTIMIZERS: Readonly<Record<string, Entry>> = {
   Adamax: { rule: "adamax", options: { ...shared, betas, eps } },
   NAdam: { rule: "nadam", options: { ...shared, betas, eps, momentum_decay: number("momentumDecay") } },
   "NAdamW@timm": { rule: "nadamw", options: { ...shared, betas, eps } },
+  RAdam: { rule: "radam", options: { ...shared, betas, eps } },
+  AdaBelief: {
+    rule: "adabelief",
+    options: {
+      ...ofAdam,
+      rectify: flag("rectify"),
+      degenerated_to_sgd: flag("degeneratedToSgd"),
+      weight_decouple: decayWhen(false, "coupled"),
+      fixed_decay: decayWhen(true, "independent"),
+    },
+  },
 };
 
 /** What will not be there, and why. */
