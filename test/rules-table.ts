@@ -3,13 +3,30 @@
  * to draw options for random problems. A new rule adds a row, and every property is tested for it.
  */
 
-import { adabelief, adam, adamax, adamw, defineRule, nadam, nadamw, type Rule, radam, sgd } from "../src/index.ts";
+import {
+  adabelief,
+  adadelta,
+  adagrad,
+  adam,
+  adamax,
+  adamw,
+  defineRule,
+  nadam,
+  nadamw,
+  type Rule,
+  radam,
+  rmsprop,
+  sgd,
+} from "../src/index.ts";
 import { adabelief as adabeliefTwin } from "./reference/adabelief.ts";
+import { adadelta as adadeltaTwin } from "./reference/adadelta.ts";
+import { adagrad as adagradTwin } from "./reference/adagrad.ts";
 import { adam as adamTwin, adamw as adamwTwin } from "./reference/adam.ts";
 import { adamax as adamaxTwin } from "./reference/adamax.ts";
 import { nadam as nadamTwin } from "./reference/nadam.ts";
 import { nadamw as nadamwTwin } from "./reference/nadamw.ts";
 import { radam as radamTwin } from "./reference/radam.ts";
+import { rmsprop as rmspropTwin } from "./reference/rmsprop.ts";
 import { slot, type TwinRule } from "./reference/rule.ts";
 import { sgd as sgdTwin } from "./reference/sgd.ts";
 import signMomentumWgsl from "./sign-momentum.wgsl?raw";
@@ -195,6 +212,61 @@ export const RULES: readonly RuleRow[] = [
     draw: (random) => ({ betas: betas(random), eps: 1e-12, amsgrad: coin(random), rectify: coin(random) }),
     change: { betas: [0.8, 0.99], eps: 1e-10 },
     traces: { slots: ["exp_avg_var", "max_exp_avg_var"], because: "eps is part of the variance" },
+  },
+  {
+    name: "rmsprop",
+    rule: rmsprop(),
+    twin: rmspropTwin,
+    options: {},
+    draw: (random) => ({ alpha: between(random, 0.5, 0.999), eps: eps(random), maximize: coin(random) }),
+    change: { alpha: 0.9, eps: 1e-6 },
+  },
+  {
+    name: "rmsprop, centered, momentum",
+    rule: rmsprop({ centered: true, momentum: 0.9 }),
+    twin: rmspropTwin,
+    options: { centered: true, momentum: 0.9 },
+    draw: (random) => ({
+      alpha: between(random, 0.5, 0.999),
+      eps: eps(random),
+      centered: coin(random),
+      momentum: coin(random) ? 0 : between(random, 0.1, 0.99),
+    }),
+    change: { alpha: 0.9, momentum: 0.7 },
+  },
+  {
+    name: "rmsprop, TensorFlow's",
+    rule: rmsprop({ alpha: 0.9, eps: 1e-10, momentum: 0.9, tensorflow: true }),
+    twin: rmspropTwin,
+    options: { alpha: 0.9, eps: 1e-10, momentum: 0.9, tensorflow: true },
+    draw: (random) => ({ alpha: between(random, 0.5, 0.999), eps: eps(random), momentum: random(), tensorflow: true }),
+    change: { alpha: 0.99, momentum: 0.7 },
+    traces: { slots: ["square_avg"], because: "it begins with 1" },
+  },
+  {
+    name: "adagrad",
+    rule: adagrad(),
+    twin: adagradTwin,
+    options: {},
+    draw: (random) => ({ eps: eps(random), maximize: coin(random) }),
+    change: { eps: 1e-6 },
+  },
+  {
+    name: "adagrad, lr decay, initial value",
+    rule: adagrad({ lrDecay: 0.1, initialAccumulatorValue: 0.1 }),
+    twin: adagradTwin,
+    options: { lrDecay: 0.1, initialAccumulatorValue: 0.1 },
+    draw: (random) => ({ lrDecay: random(), initialAccumulatorValue: random(), eps: eps(random) }),
+    change: { lrDecay: 0.5 },
+    traces: { slots: ["sum"], because: "it begins with the initial value" },
+  },
+  {
+    name: "adadelta",
+    rule: adadelta(),
+    twin: adadeltaTwin,
+    options: {},
+    draw: (random) => ({ rho: between(random, 0.5, 0.99), eps: eps(random), maximize: coin(random) }),
+    change: { rho: 0.95, eps: 1e-5 },
   },
 ];
 

@@ -3,6 +3,7 @@
  * is not in the bundle.
  */
 export * from "./rules/adam.ts";
+export * from "./rules/adaptive.ts";
 export * from "./rules/nadam.ts";
 export * from "./rules/rectified.ts";
 export * from "./rules/sgd.ts";

@@ -79,6 +79,20 @@ const OPTIMIZERS: Readonly<Record<string, Entry>> = {
       fixed_decay: decayWhen(true, "independent"),
     },
   },
+  RMSprop: {
+    rule: "rmsprop",
+    options: { ...shared, alpha: number("alpha"), eps, centered: flag("centered"), momentum },
+  },
+  Adagrad: {
+    rule: "adagrad",
+    options: {
+      ...shared,
+      eps,
+      lr_decay: number("lrDecay"),
+      initial_accumulator_value: number("initialAccumulatorValue"),
+    },
+  },
+  Adadelta: { rule: "adadelta", options: { ...shared, rho: number("rho"), eps } },
 };
 
 /** What will not be there, and why. */
