@@ -11,11 +11,13 @@ import {
   adamax,
   adamw,
   defineRule,
+  lion,
   nadam,
   nadamw,
   type Rule,
   radam,
   rmsprop,
+  rprop,
   sgd,
 } from "../src/index.ts";
 import { adabelief as adabeliefTwin } from "./reference/adabelief.ts";
@@ -23,10 +25,12 @@ import { adadelta as adadeltaTwin } from "./reference/adadelta.ts";
 import { adagrad as adagradTwin } from "./reference/adagrad.ts";
 import { adam as adamTwin, adamw as adamwTwin } from "./reference/adam.ts";
 import { adamax as adamaxTwin } from "./reference/adamax.ts";
+import { lion as lionTwin } from "./reference/lion.ts";
 import { nadam as nadamTwin } from "./reference/nadam.ts";
 import { nadamw as nadamwTwin } from "./reference/nadamw.ts";
 import { radam as radamTwin } from "./reference/radam.ts";
 import { rmsprop as rmspropTwin } from "./reference/rmsprop.ts";
+import { rprop as rpropTwin } from "./reference/rprop.ts";
 import { slot, type TwinRule } from "./reference/rule.ts";
 import { sgd as sgdTwin } from "./reference/sgd.ts";
 import signMomentumWgsl from "./sign-momentum.wgsl?raw";
@@ -267,6 +271,28 @@ export const RULES: readonly RuleRow[] = [
     options: {},
     draw: (random) => ({ rho: between(random, 0.5, 0.99), eps: eps(random), maximize: coin(random) }),
     change: { rho: 0.95, eps: 1e-5 },
+  },
+  {
+    name: "rprop",
+    rule: rprop(),
+    twin: rpropTwin,
+    options: {},
+    draw: (random) => ({
+      etas: [between(random, 0.1, 0.9), between(random, 1.05, 2)],
+      stepSizes: [10 ** between(random, -7, -3), between(random, 0.1, 50)],
+      maximize: coin(random),
+    }),
+    change: { etas: [0.4, 1.5], stepSizes: [1e-5, 1] },
+    traces: { slots: ["step_size"], because: "it begins with lr" },
+    movesWithoutLr: "lr is only the first step size, and less than the least is raised to it",
+  },
+  {
+    name: "lion",
+    rule: lion(),
+    twin: lionTwin,
+    options: {},
+    draw: (random) => ({ betas: betas(random), maximize: coin(random) }),
+    change: { betas: [0.95, 0.98] },
   },
 ];
 

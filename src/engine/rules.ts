@@ -7,3 +7,4 @@ export * from "./rules/adaptive.ts";
 export * from "./rules/nadam.ts";
 export * from "./rules/rectified.ts";
 export * from "./rules/sgd.ts";
+export * from "./rules/sign.ts";

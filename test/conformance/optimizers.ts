@@ -93,6 +93,13 @@ const OPTIMIZERS: Readonly<Record<string, Entry>> = {
     },
   },
   Adadelta: { rule: "adadelta", options: { ...shared, rho: number("rho"), eps } },
+  Rprop: { rule: "rprop", options: { ...shared, etas: numbers("etas", 2), step_sizes: numbers("stepSizes", 2) } },
+  Lion: { rule: "lion", options: { ...shared, betas } },
+  // Its decay factor is 1 - lambda lr / lr_0, with lr_0 given at construction.
+  "Lion@lucidrains": {
+    rule: "lion",
+    options: { ...shared, betas, decoupled_weight_decay: decayWhen(true, "scheduled") },
+  },
 };
 
 /** What will not be there, and why. */
