@@ -10,6 +10,8 @@ import {
   adam,
   adamax,
   adamw,
+  adan,
+  ademamix,
   defineRule,
   lion,
   nadam,
@@ -25,6 +27,8 @@ import { adadelta as adadeltaTwin } from "./reference/adadelta.ts";
 import { adagrad as adagradTwin } from "./reference/adagrad.ts";
 import { adam as adamTwin, adamw as adamwTwin } from "./reference/adam.ts";
 import { adamax as adamaxTwin } from "./reference/adamax.ts";
+import { adan as adanTwin } from "./reference/adan.ts";
+import { ademamix as ademamixTwin } from "./reference/ademamix.ts";
 import { lion as lionTwin } from "./reference/lion.ts";
 import { nadam as nadamTwin } from "./reference/nadam.ts";
 import { nadamw as nadamwTwin } from "./reference/nadamw.ts";
@@ -87,6 +91,7 @@ const signMomentumTwin: TwinRule<{ beta?: number }> = {
 
 const between = (random: Random, from: number, to: number) => from + (to - from) * random();
 const betas = (random: Random): [number, number] => [between(random, 0, 0.99), between(random, 0.5, 0.9995)];
+const threeBetas = (random: Random): [number, number, number] => [...betas(random), between(random, 0.5, 0.9999)];
 const eps = (random: Random) => 10 ** between(random, -9, -3);
 const coin = (random: Random) => random() < 0.5;
 
@@ -293,6 +298,29 @@ export const RULES: readonly RuleRow[] = [
     options: {},
     draw: (random) => ({ betas: betas(random), maximize: coin(random) }),
     change: { betas: [0.95, 0.98] },
+  },
+  {
+    name: "adan",
+    rule: adan(),
+    twin: adanTwin,
+    options: {},
+    draw: (random) => ({ betas: threeBetas(random), eps: eps(random), maximize: coin(random) }),
+    change: { betas: [0.9, 0.8, 0.95], eps: 1e-6 },
+  },
+  {
+    name: "ademamix",
+    rule: ademamix({ alpha: 5, alphaWarmup: 7, beta3Warmup: 11 }),
+    twin: ademamixTwin,
+    options: { alpha: 5, alphaWarmup: 7, beta3Warmup: 11 },
+    draw: (random) => ({
+      betas: threeBetas(random),
+      eps: eps(random),
+      alpha: between(random, 0, 8),
+      alphaWarmup: coin(random) ? 0 : Math.floor(30 * random()),
+      beta3Warmup: coin(random) ? 0 : Math.floor(30 * random()),
+      maximize: coin(random),
+    }),
+    change: { betas: [0.8, 0.99, 0.999], alpha: 3 },
   },
 ];
 

@@ -50,6 +50,20 @@ const decayWhen =
     return value === position ? { decayMode } : {};
   };
 
+/** A number that may be absent. */
+const orNone =
+  (name: string): Convert =>
+  (value, complain) =>
+    value === null ? {} : number(name)(value, complain);
+
+/** What the engine has only as switched off. */
+const offUnless =
+  (reason: string): Convert =>
+  (value) => {
+    if (value === null || value === 0 || value === false) return {};
+    throw new Unsupported(reason);
+  };
+
 const shared = { lr: number("lr"), weight_decay: number("weightDecay"), maximize: flag("maximize") };
 const betas = numbers("betas", 2);
 const eps = number("eps");
@@ -99,6 +113,27 @@ const OPTIMIZERS: Readonly<Record<string, Entry>> = {
   "Lion@lucidrains": {
     rule: "lion",
     options: { ...shared, betas, decoupled_weight_decay: decayWhen(true, "scheduled") },
+  },
+  Adan: {
+    rule: "adan",
+    options: {
+      ...shared,
+      betas: numbers("betas", 3),
+      eps,
+      no_prox: decayWhen(true, "decoupled"),
+      max_grad_norm: offUnless("Adan's own clipping, with eps instead of 1e-6 beside the norm, is not offered"),
+    },
+  },
+  AdEMAMix: {
+    rule: "ademamix",
+    options: {
+      ...shared,
+      betas: numbers("betas", 3),
+      eps,
+      alpha: number("alpha"),
+      alpha_warmup: orNone("alphaWarmup"),
+      beta3_warmup: orNone("beta3Warmup"),
+    },
   },
 };
 
