@@ -56,9 +56,11 @@ function momentum(beta1: number, psi: number, t: number): number {
   return beta1 * (1 - 0.5 * 0.96 ** (t * psi));
 }
 
-/** pi_0, pi_1, ... by beta1 and psi, so that one more row is one more factor. */
+/** pi_0, pi_1, ... by beta1 and psi, so that one more row is one more factor; up to where they are nothing. */
 const PRODUCTS: Map<string, number[]> = /* @__PURE__ */ new Map();
 const KEPT = 16;
+/** The smallest normal float64: below it a product with 0.9 may round to itself for ever. */
+const NOTHING = 2 ** -1022;
 
 /** pi_t = mu_1 mu_2 ... mu_t. */
 function momentumProduct(beta1: number, psi: number, t: number): number {
@@ -69,7 +71,7 @@ function momentumProduct(beta1: number, psi: number, t: number): number {
     known = [1];
     PRODUCTS.set(key, known);
   }
-  for (let last = known.at(-1) as number; known.length <= t && last > 0; known.push(last))
+  for (let last = known.at(-1) as number; known.length <= t && last >= NOTHING; known.push(last))
     last *= momentum(beta1, psi, known.length);
   return known[t] ?? 0;
 }
