@@ -1,18 +1,31 @@
 /** Bad options of rules, bad definitions of rules, and WGSL that does not compile. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as library from "../../src/index.ts";
 import {
   type AdamOptions,
+  adabelief,
+  adadelta,
   adam,
+  adamax,
   adamw,
+  adan,
+  ademamix,
   createOptimizer,
   defineRule,
+  lion,
+  nadam,
+  nadamw,
   OptionError,
   type RuleDefinition,
+  radam,
+  rmsprop,
+  rprop,
   type SgdOptions,
   ShaderError,
   sgd,
 } from "../../src/index.ts";
 import { testDevice } from "../browser/device.ts";
+import { OFFERED } from "../rules-table.ts";
 import signMomentumWgsl from "../sign-momentum.wgsl?raw";
 import {
   Caller,
@@ -39,7 +52,35 @@ beforeAll(async () => {
 
 afterAll(() => caller.leave());
 
+/** What no option of any rule of the library may be, by the type of its default. */
+function rowsOfEveryOption({ name, defaults }: RuleDefinition): Row[] {
+  const make = (library as unknown as Readonly<Record<string, (options: object) => unknown>>)[name]!;
+  return Object.entries(defaults).flatMap(([option, like]): Row[] => {
+    const give = (value: unknown) => make({ [option]: value });
+    if (typeof like === "boolean") return each(`${name}: ${option}`, NO_BOOLEANS, give);
+    if (typeof like === "number") return each(`${name}: ${option}`, NO_RATES, give);
+    return [
+      ...each(`${name}: ${option}`, [0.9, like.slice(1), [...like, 0.9], "0.9", null, {}], give),
+      ...like.flatMap((_, i) => each(`${name}: ${option}[${i}]`, NO_RATES, (v) => give(like.with(i, v)))),
+    ];
+  });
+}
+
 const ruleRows: Row[] = [
+  ...OFFERED.map(({ rule }) => rule.definition).flatMap(rowsOfEveryOption),
+  ...each("adamax: betas[1]", [1, 2], (b) => adamax({ betas: [0.9, b] })),
+  ...each("nadam: betas[0]", [1, 2], (b) => nadam({ betas: [b, 0.9] })),
+  ...each("nadamw: betas[0]", [1, 2], (b) => nadamw({ betas: [b, 0.9] })),
+  ...each("radam: betas[1]", [1, 2], (b) => radam({ betas: [0.9, b] })),
+  ...each("adabelief: betas[1]", [1, 2], (b) => adabelief({ betas: [0.9, b] })),
+  ...each("rmsprop: alpha", [1, 2], (alpha) => rmsprop({ alpha })),
+  ...each("adadelta: rho", [1, 2], (rho) => adadelta({ rho })),
+  ...each("lion: betas[1]", [1, 2], (b) => lion({ betas: [0.9, b] })),
+  ...each("adan: betas[2]", [1, 2], (b) => adan({ betas: [0.9, 0.9, b] })),
+  ...each("ademamix: betas[2]", [1, 2], (b) => ademamix({ betas: [0.9, 0.9, b] })),
+  ...each("rprop: etas[0]", [0, 1, 2], (eta) => rprop({ etas: [eta, 1.2] })),
+  ...each("rprop: etas[1]", [0, 0.5, 1], (eta) => rprop({ etas: [0.5, eta] })),
+  ["rprop: stepSizes", "[2,1]", () => rprop({ stepSizes: [2, 1] })],
   ...each("sgd: momentum", NO_RATES, (momentum) => sgd({ momentum })),
   ...each("sgd: dampening", NO_RATES, (dampening) => sgd({ momentum: 0.9, dampening })),
   ...each("sgd: nesterov", NO_BOOLEANS, (nesterov) => sgd({ momentum: 0.9, nesterov })),
