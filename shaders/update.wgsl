@@ -6,7 +6,7 @@
 //   theta <- theta - (s u + d (theta - a))                  one subtraction: 1 - d would lose a small d in float32
 // and, where figures are wanted, sums squares on the way. A skipped step and a tensor without a gradient change nothing.
 //
-// A rule must give u = 0 and keep its state 0 where theta, g and state are 0: so the padding of a segment stays zero.
+// A rule must give u = 0 where theta and g are 0 and always were: so the padding of a segment stays zero.
 
 #import lib/records
 #import storage

@@ -16,8 +16,8 @@ export interface RuleDefinition<O extends HyperOptions = HyperOptions> {
   /**
    * The WGSL: `struct Hyper`, `struct StepRow` and
    * `fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Lane`, which returns what is subtracted
-   * from theta and reads and writes state by `load_state(slot, at)` and `store_state(slot, at, value)`. Where theta, g and the
-   * state are 0 it must return 0 and leave the state 0. `Lane` is `vec4f` or `f32`: write for both.
+   * from theta and reads and writes state by `load_state(slot, at)` and `store_state(slot, at, value)`. Where theta and g
+   * are 0 and always were, it must return 0, whatever it leaves in the state: so the padding of tensors stays 0. `Lane` is `vec4f` or `f32`: write for both.
    */
   readonly wgsl: string;
   /** Path below `shaders/` for messages; default `rules/<name>.wgsl`. */

@@ -268,6 +268,27 @@ describe.each(RULES)("$name", (row) => {
     });
   });
 
+  test("eps 0: what never had a gradient stays, and nothing is 0 / 0", async ({ skip }) => {
+    if (!("eps" in row.rule.definition.defaults)) return skip("it has no eps");
+    const device = await testDevice();
+    const problem: Problem = { ...plain, options: { lr: 0.1 }, groups: [{ ...row.options, eps: 0, weightDecay: 0 }] };
+    const optimizer = await start(device, problem);
+    const before = await optimizer.stateDict();
+    for (let step = 1; step <= 8; step++) {
+      // Every other element has a gradient.
+      const grads = gradientsAt(problem, step).map((grad) => grad.map((g, i) => (i % 2 === 0 ? 0 : g)));
+      stepWith(optimizer, grads);
+    }
+    const after = await optimizer.stateDict();
+    expect(await dirtyPadding(device, optimizer)).toEqual([]);
+    optimizer.destroy();
+    for (const [name, { param, slots }] of Object.entries(after.tensors)) {
+      for (const values of [param, ...Object.values(slots)]) expect(values.every(Number.isFinite), name).toBe(true);
+      const { param: initial } = before.tensors[name]!;
+      expect(param.filter((_, i) => i % 2 === 0)).toEqual(initial.filter((_, i) => i % 2 === 0));
+    }
+  });
+
   test("no gradient is none: parameter, state and count stay, whatever lies in the gradient's memory", async () => {
     const device = await testDevice();
     const problem = { ...modified, options: { ...modified.options, clip: { globalNorm: 1 } } };
