@@ -21,6 +21,7 @@ import {
   rmsprop,
   rprop,
   sgd,
+  signum,
 } from "../src/index.ts";
 import { adabelief as adabeliefTwin } from "./reference/adabelief.ts";
 import { adadelta as adadeltaTwin } from "./reference/adadelta.ts";
@@ -37,6 +38,7 @@ import { rmsprop as rmspropTwin } from "./reference/rmsprop.ts";
 import { rprop as rpropTwin } from "./reference/rprop.ts";
 import { slot, type TwinRule } from "./reference/rule.ts";
 import { sgd as sgdTwin } from "./reference/sgd.ts";
+import { signum as signumTwin } from "./reference/signum.ts";
 import signMomentumWgsl from "./sign-momentum.wgsl?raw";
 
 /** Uniform in [0, 1). */
@@ -321,6 +323,22 @@ export const RULES: readonly RuleRow[] = [
       maximize: coin(random),
     }),
     change: { betas: [0.8, 0.99, 0.999], alpha: 3 },
+  },
+  {
+    name: "signum",
+    rule: signum(),
+    twin: signumTwin,
+    options: {},
+    draw: (random) => ({ momentum: coin(random) ? 0 : random(), maximize: coin(random) }),
+    change: { momentum: 0.5 },
+  },
+  {
+    name: "signum without momentum",
+    rule: signum({ momentum: 0 }),
+    twin: signumTwin,
+    options: { momentum: 0 },
+    draw: (random) => ({ maximize: coin(random) }),
+    change: { maximize: true },
   },
 ];
 

@@ -1,6 +1,7 @@
 /** Rows of the table of rules: those that step by a sign. */
 import lionWgsl from "../../../shaders/rules/lion.wgsl?raw";
 import rpropWgsl from "../../../shaders/rules/rprop.wgsl?raw";
+import signumWgsl from "../../../shaders/rules/signum.wgsl?raw";
 import { OptionError } from "../../errors.ts";
 import { defineRule, type Rule } from "../rule.ts";
 import { checkDecayRates } from "./numbers.ts";
@@ -69,4 +70,30 @@ export const lion: (options?: Partial<LionOptions>) => Rule = /* @__PURE__ */ de
     one_minus_beta2: 1 - beta2,
   }),
   check: (where, { betas }) => checkDecayRates(where, { betas }),
+});
+
+/** Options of {@link signum}. */
+export type SignumOptions = {
+  /** beta of the mean of the gradients, in [0, 1); default 0.9. 0 is sign SGD. */
+  momentum: number;
+  /** Ascend instead of descend; default false. */
+  maximize: boolean;
+};
+
+/**
+ * Signum, sign SGD with momentum: m <- beta m + (1 - beta) g, theta <- theta - lr sign(m).
+ * Decay is `decoupled` by default, lr 1e-4, weightDecay 0. Bernstein et al. (2018), arXiv:1802.04434.
+ *
+ * @throws {OptionError}
+ */
+export const signum: (options?: Partial<SignumOptions>) => Rule = /* @__PURE__ */ defineRule<SignumOptions>({
+  name: "signum",
+  wgsl: signumWgsl,
+  defaults: { momentum: 0.9, maximize: false },
+  lr: 1e-4,
+  slots: ["momentum_buffer"],
+  usesSlot: (_slot, o) => o.momentum > 0,
+  hyper: ({ momentum: beta }) => ({ beta, one_minus_beta: 1 - beta }),
+  overrides: (groups) => ({ MOMENTUM: Number(groups.some((o) => o.momentum > 0)) }),
+  check: (where, { momentum }) => checkDecayRates(where, { momentum }),
 });
