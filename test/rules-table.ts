@@ -285,7 +285,8 @@ export const RULES: readonly RuleRow[] = [
     twin: rpropTwin,
     options: {},
     draw: (random) => ({
-      etas: [between(random, 0.1, 0.9), between(random, 1.05, 2)],
+      // Of float32: what rounding does to a factor grows with every step that it is applied in.
+      etas: [Math.fround(between(random, 0.1, 0.9)), Math.fround(between(random, 1.05, 2))],
       stepSizes: [10 ** between(random, -7, -3), between(random, 0.1, 50)],
       maximize: coin(random),
     }),

@@ -31,8 +31,10 @@ const EXP_AVG_VAR = 1u;
 const MAX_EXP_AVG_VAR = 2u;
 
 fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Lane {
-  let m = h.beta1 * load_state(EXP_AVG, at) + h.one_minus_beta1 * g;
-  let surprise = g - m;
+  let before = load_state(EXP_AVG, at);
+  let m = h.beta1 * before + h.one_minus_beta1 * g;
+  // g - m without the cancellation of a small beta1.
+  let surprise = h.beta1 * (g - before);
   var s = h.beta2 * load_state(EXP_AVG_VAR, at) + h.one_minus_beta2 * (surprise * surprise) + h.eps;
   store_state(EXP_AVG, at, m);
   store_state(EXP_AVG_VAR, at, s);

@@ -29,14 +29,17 @@ const MOMENTUM_BUFFER = 1u;
 const GRAD_AVG = 2u;
 
 fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Lane {
-  let v = h.alpha * (load_state(SQUARE_AVG, at) + t.initial) + h.one_minus_alpha * (g * g);
+  let v_before = load_state(SQUARE_AVG, at) + t.initial;
+  let v = h.alpha * v_before + h.one_minus_alpha * (g * g);
   store_state(SQUARE_AVG, at, v);
   var variance = v;
   if (CENTERED) {
     if (h.centered > 0.0) {
-      let a = h.alpha * load_state(GRAD_AVG, at) + h.one_minus_alpha * g;
-      store_state(GRAD_AVG, at, a);
-      variance = max(v - a * a, Lane(0.0));
+      let a = load_state(GRAD_AVG, at);
+      store_state(GRAD_AVG, at, h.alpha * a + h.one_minus_alpha * g);
+      // v - a^2 from the values before, which cancels less.
+      let off = g - a;
+      variance = max(h.alpha * (v_before - a * a) + h.alpha * h.one_minus_alpha * (off * off), Lane(0.0));
     }
   }
   let x = g / (sqrt(variance + h.inner_eps) + h.outer_eps);
