@@ -30,17 +30,27 @@ fn measure(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) wor
     if (NORM_P == 2.0) {
       var squares = Lane(0.0);
       var tops = LaneBits(0u);
-      for (var i = lane; i < count; i += WORKGROUP_SIZE) {
-        let g = grads[chunk.y + i];
-        squares += unpack(g) * unpack(g);
-        tops = max(tops, lane_bits(g) & LaneBits(0x7fffffffu));
+      for (var begin = lane; begin < count; begin += FOLD_EVERY * WORKGROUP_SIZE) {
+        var block = Lane(0.0);
+        for (var i = begin; i < min(begin + FOLD_EVERY * WORKGROUP_SIZE, count); i += WORKGROUP_SIZE) {
+          let g = grads[chunk.y + i];
+          block += unpack(g) * unpack(g);
+          tops = max(tops, lane_bits(g) & LaneBits(0x7fffffffu));
+        }
+        squares += block;
       }
       let top = lane_top(tops);
       suffices = glance_suffices(top);
       if (suffices) { seen = glance_partial(squares, top); }
     }
     if (!suffices) {
-      for (var i = lane; i < count; i += WORKGROUP_SIZE) { seen = partial_add(seen, lane_bits(grads[chunk.y + i]), NORM_P); }
+      for (var begin = lane; begin < count; begin += FOLD_EVERY * WORKGROUP_SIZE) {
+        var block = PARTIAL_ZERO;
+        for (var i = begin; i < min(begin + FOLD_EVERY * WORKGROUP_SIZE, count); i += WORKGROUP_SIZE) {
+          block = partial_add(block, lane_bits(grads[chunk.y + i]), NORM_P);
+        }
+        seen = partial_join(seen, block, NORM_P);
+      }
     }
     partials[c * WORKGROUP_SIZE + lane] = partial_pack(seen);
   }

@@ -60,20 +60,23 @@ fn update_chunk(c: u32, chunk: vec4u, tensor: vec4u, lane: u32) {
   let factor = control.tensors[chunk.x].factor;
   var sums = sums_begin(group);
 
-  for (var i = lane; i < chunk.z; i += WORKGROUP_SIZE) {
-    let at = chunk.y + i;
-    let theta = unpack(params[at]);
-    let raw = grads[at];
-    var g = unpack(raw) * factor;
-    if (KEEP_NON_FINITE) { g = keep_non_finite(g, lane_bits(raw), factor); }
-    if (CLIP_VALUE) {
-      let nan = is_nan(select(lane_bits(raw), lane_bits(pack(g)), KEEP_NON_FINITE));
-      g = select(clamp(g, Lane(-group.clip_value), Lane(group.clip_value)), g, nan);
+  for (var begin = lane; begin < chunk.z; begin += FOLD_EVERY * WORKGROUP_SIZE) {
+    for (var i = begin; i < min(begin + FOLD_EVERY * WORKGROUP_SIZE, chunk.z); i += WORKGROUP_SIZE) {
+      let at = chunk.y + i;
+      let theta = unpack(params[at]);
+      let raw = grads[at];
+      var g = unpack(raw) * factor;
+      if (KEEP_NON_FINITE) { g = keep_non_finite(g, lane_bits(raw), factor); }
+      if (CLIP_VALUE) {
+        let nan = is_nan(select(lane_bits(raw), lane_bits(pack(g)), KEEP_NON_FINITE));
+        g = select(clamp(g, Lane(-group.clip_value), Lane(group.clip_value)), g, nan);
+      }
+      let delta = decayed_update(at, theta, g * group.grad_scale, group, step_row);
+      let updated = theta - delta;
+      params[at] = pack(updated);
+      sums_add(&sums, raw, g, updated, delta);
     }
-    let delta = decayed_update(at, theta, g * group.grad_scale, group, step_row);
-    let updated = theta - delta;
-    params[at] = pack(updated);
-    sums_add(&sums, raw, g, updated, delta);
+    sums_fold(&sums);
   }
 
   sums_store(sums, c, chunk, lane);

@@ -7,12 +7,18 @@
 
 override FIGURES_GRAD: bool = false;    // no `measure` has seen the gradient
 
+// Sums of squares.
+struct Squares {
+  theta: Lane,            // theta^2
+  delta: Lane,            // (delta delta_scale)^2
+  grad: Lane,             // g^2 of the raw gradient
+  clipped: Lane,          // (g clipped_scale)^2 after clipping by value
+}
+
 struct Sums {
-  theta: Lane,            // sum theta^2
-  delta: Lane,            // sum (delta delta_scale)^2
-  grad: Lane,             // sum g^2 of the raw gradient
+  block: Squares,         // of the elements since the last fold
+  folded: Squares,        // of those before
   grad_tops: LaneBits,    // largest bits of |g|
-  clipped: Lane,          // sum (g clipped_scale)^2 after clipping by value
   delta_scale: f32,
   clipped_scale: f32,
   delta_exponent: i32,
@@ -24,35 +30,54 @@ fn sums_begin(group: GroupRecord) -> Sums {
   let delta_exponent = max(exponent_of(group.lr), -40);
   // Without a limit worth the name, as in a group that is not clipped beside one that is, gradients are taken as they are.
   let clipped_exponent = select(exponent_of(group.clip_value), 0, group.clip_value > 1e12);
-  let zero = Lane(0.0);
-  return Sums(zero, zero, zero, LaneBits(0u), zero, pow2(-delta_exponent), pow2(-clipped_exponent), delta_exponent, clipped_exponent);
+  let zero = squares_zero();
+  return Sums(zero, zero, LaneBits(0u), pow2(-delta_exponent), pow2(-clipped_exponent), delta_exponent, clipped_exponent);
 }
 
 fn sums_add(sums: ptr<function, Sums>, raw: Packed, clipped: Lane, updated: Lane, delta: Lane) {
-  (*sums).theta += updated * updated;
+  (*sums).block.theta += updated * updated;
   let scaled_delta = delta * (*sums).delta_scale;
-  (*sums).delta += scaled_delta * scaled_delta;
+  (*sums).block.delta += scaled_delta * scaled_delta;
   if (FIGURES_GRAD) {
-    (*sums).grad += unpack(raw) * unpack(raw);
+    (*sums).block.grad += unpack(raw) * unpack(raw);
     (*sums).grad_tops = max((*sums).grad_tops, lane_bits(raw) & LaneBits(0x7fffffffu));
   }
   if (CLIP_VALUE) {
     let scaled_clipped = clipped * (*sums).clipped_scale;
-    (*sums).clipped += scaled_clipped * scaled_clipped;
+    (*sums).block.clipped += scaled_clipped * scaled_clipped;
   }
+}
+
+fn squares_zero() -> Squares {
+  return Squares(Lane(0.0), Lane(0.0), Lane(0.0), Lane(0.0));
+}
+
+fn sums_fold(sums: ptr<function, Sums>) {
+  let block = (*sums).block;
+  (*sums).folded.theta += block.theta;
+  (*sums).folded.delta += block.delta;
+  if (FIGURES_GRAD) { (*sums).folded.grad += block.grad; }
+  if (CLIP_VALUE) { (*sums).folded.clipped += block.clipped; }
+  (*sums).block = squares_zero();
 }
 
 fn sums_store(sums: Sums, c: u32, chunk: vec4u, lane: u32) {
   let at = c * WORKGROUP_SIZE + lane;
-  if (FIGURES_GRAD) { partials[at] = partial_pack(grad_partial(sums.grad, lane_top(sums.grad_tops), chunk, lane)); }
-  store_norms(at, Norm(lane_sum(sums.theta), 0), Norm(lane_sum(sums.delta), sums.delta_exponent));
-  if (CLIP_VALUE) { store_clipped(at, Norm(lane_sum(sums.clipped), sums.clipped_exponent)); }
+  if (FIGURES_GRAD) { partials[at] = partial_pack(grad_partial(sums.folded.grad, lane_top(sums.grad_tops), chunk, lane)); }
+  store_norms(at, Norm(lane_sum(sums.folded.theta), 0), Norm(lane_sum(sums.folded.delta), sums.delta_exponent));
+  if (CLIP_VALUE) { store_clipped(at, Norm(lane_sum(sums.folded.clipped), sums.clipped_exponent)); }
 }
 
 fn grad_partial(squares: Lane, top: u32, chunk: vec4u, lane: u32) -> Partial {
   if (glance_suffices(top)) { return glance_partial(squares, top); }
   var careful = PARTIAL_ZERO;
-  for (var i = lane; i < chunk.z; i += WORKGROUP_SIZE) { careful = partial_add(careful, lane_bits(grads[chunk.y + i]), 2.0); }
+  for (var begin = lane; begin < chunk.z; begin += FOLD_EVERY * WORKGROUP_SIZE) {
+    var block = PARTIAL_ZERO;
+    for (var i = begin; i < min(begin + FOLD_EVERY * WORKGROUP_SIZE, chunk.z); i += WORKGROUP_SIZE) {
+      block = partial_add(block, lane_bits(grads[chunk.y + i]), 2.0);
+    }
+    careful = partial_join(careful, block, 2.0);
+  }
   return careful;
 }
 
@@ -68,9 +93,13 @@ fn store_clipped(at: u32, norm: Norm) {
 // A chunk that is not updated still has a norm.
 fn stand_still(c: u32, chunk: vec4u, lane: u32) {
   var squares = Lane(0.0);
-  for (var i = lane; i < chunk.z; i += WORKGROUP_SIZE) {
-    let theta = unpack(params[chunk.y + i]);
-    squares += theta * theta;
+  for (var begin = lane; begin < chunk.z; begin += FOLD_EVERY * WORKGROUP_SIZE) {
+    var block = Lane(0.0);
+    for (var i = begin; i < min(begin + FOLD_EVERY * WORKGROUP_SIZE, chunk.z); i += WORKGROUP_SIZE) {
+      let theta = unpack(params[chunk.y + i]);
+      block += theta * theta;
+    }
+    squares += block;
   }
   let at = c * WORKGROUP_SIZE + lane;
   if (FIGURES_GRAD) { partials[at] = partial_pack(PARTIAL_ZERO); }

@@ -49,3 +49,7 @@ struct Control {
 fn applied_step(step: u32, skipped: u32) -> u32 {
   return step - skipped;
 }
+
+// An invocation's sums are folded after so many elements: a chunk has up to 1024 of its elements, and the rounding of so long a
+// sum (1e-5 where all addends are equal) would show in a norm.
+const FOLD_EVERY = 32u;

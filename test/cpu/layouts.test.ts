@@ -90,7 +90,7 @@ const STRUCTS: Readonly<Record<string, { layout: Layout; rest?: string }>> = {
 // By the rule's table; see below.
 const OF_RULES = ["Hyper", "StepRow"];
 // Never leave the GPU.
-const INTERNAL = ["Norm", "Partial", "Sum", "Sums"];
+const INTERNAL = ["Norm", "Partial", "Sum", "Sums", "Squares"];
 const OF_THE_TRAINING_KIT: Readonly<Record<string, number>> = {
   Batch: BATCH_BYTES,
   RowOutcome: OUTCOME_BYTES,
