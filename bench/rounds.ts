@@ -3,7 +3,7 @@ import type { Implementation } from "./implementation.ts";
 
 /** Times of one implementation against the baseline, measured in turns with it. One entry a round, in milliseconds. */
 export interface Times {
-  /** A step until the GPU is done. */
+  /** A step until the GPU is done: waited for one by one, or queued and waited for once, whichever is faster per step. */
   readonly wall: number[];
   /** The step call alone, on the CPU. */
   readonly host: number[];
@@ -55,7 +55,12 @@ async function turn(implementation: Implementation, steps: number): Promise<{ wa
     wall.push(performance.now() - start);
     host.push(returned - start);
   }
-  return { wall: median(wall), host: median(host) };
+  // Training queues steps; some peers are slower when their queue runs ahead. Each is taken at its best.
+  const start = performance.now();
+  for (let i = 0; i < steps; i++) implementation.step();
+  await implementation.done();
+  const queued = (performance.now() - start) / steps;
+  return { wall: Math.min(median(wall), queued), host: median(host) };
 }
 
 /** Steps that are not measured: pipelines, pools and caches come to rest. Returns the last step's time. */

@@ -1,5 +1,6 @@
 // A monitored step: |theta|^2, |delta theta|^2 and, where no `measure` has seen it, |g|^2, one partial per invocation and chunk.
-// Regions of the partials: 0 gradient, 1 theta and delta, 2 gradient after clipping by value.
+// Regions of the partials: 0 gradient, 1 theta and delta, 2 gradient after clipping by value. The squares of theta and delta theta are
+// summed as they are: elements beyond 1e19, and below 1e-19, are beyond what these two norms can tell.
 
 #import lib/norm
 #import lib/reduce
@@ -10,7 +11,7 @@ override FIGURES_GRAD: bool = false;    // no `measure` has seen the gradient
 // Sums of squares.
 struct Squares {
   theta: Lane,            // theta^2
-  delta: Lane,            // (delta delta_scale)^2
+  delta: Lane,            // delta^2
   grad: Lane,             // g^2 of the raw gradient
   clipped: Lane,          // (g clipped_scale)^2 after clipping by value
 }
@@ -19,25 +20,21 @@ struct Sums {
   block: Squares,         // of the elements since the last fold
   folded: Squares,        // of those before
   grad_tops: LaneBits,    // largest bits of |g|
-  delta_scale: f32,
   clipped_scale: f32,
-  delta_exponent: i32,
   clipped_exponent: i32,
 }
 
-// |delta theta| is about lr, a clipped gradient at most clip_value: scaled by these their squares are ordinary numbers.
+// A gradient clipped by value is at most that value: scaled by it, its square is an ordinary number.
 fn sums_begin(group: GroupRecord) -> Sums {
-  let delta_exponent = max(exponent_of(group.lr), -40);
   // Without a limit worth the name, as in a group that is not clipped beside one that is, gradients are taken as they are.
   let clipped_exponent = select(exponent_of(group.clip_value), 0, group.clip_value > 1e12);
   let zero = squares_zero();
-  return Sums(zero, zero, LaneBits(0u), pow2(-delta_exponent), pow2(-clipped_exponent), delta_exponent, clipped_exponent);
+  return Sums(zero, zero, LaneBits(0u), pow2(-clipped_exponent), clipped_exponent);
 }
 
 fn sums_add(sums: ptr<function, Sums>, raw: Packed, clipped: Lane, updated: Lane, delta: Lane) {
   (*sums).block.theta += updated * updated;
-  let scaled_delta = delta * (*sums).delta_scale;
-  (*sums).block.delta += scaled_delta * scaled_delta;
+  (*sums).block.delta += delta * delta;
   if (FIGURES_GRAD) {
     (*sums).block.grad += unpack(raw) * unpack(raw);
     (*sums).grad_tops = max((*sums).grad_tops, lane_bits(raw) & LaneBits(0x7fffffffu));
@@ -64,7 +61,7 @@ fn sums_fold(sums: ptr<function, Sums>) {
 fn sums_store(sums: Sums, c: u32, chunk: vec4u, lane: u32) {
   let at = c * WORKGROUP_SIZE + lane;
   if (FIGURES_GRAD) { partials[at] = partial_pack(grad_partial(sums.folded.grad, lane_top(sums.grad_tops), chunk, lane)); }
-  store_norms(at, Norm(lane_sum(sums.folded.theta), 0), Norm(lane_sum(sums.folded.delta), sums.delta_exponent));
+  store_norms(at, Norm(lane_sum(sums.folded.theta), 0), Norm(lane_sum(sums.folded.delta), 0));
   if (CLIP_VALUE) { store_clipped(at, Norm(lane_sum(sums.folded.clipped), sums.clipped_exponent)); }
 }
 

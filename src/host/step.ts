@@ -45,8 +45,8 @@ export interface StepPlan {
 
 /** Steps that can be encoded into one submission. */
 export const HEADER_SLOTS = 64;
-const STEP_WORD = HEADER.findIndex(([name]) => name === "step");
-const RECORD_MASK_WORD = HEADER.findIndex(([name]) => name === "record_mask");
+const STEP_WORD: number = /* @__PURE__ */ HEADER.findIndex(([name]) => name === "step");
+const RECORD_MASK_WORD: number = /* @__PURE__ */ HEADER.findIndex(([name]) => name === "record_mask");
 const STORAGES: readonly Storage[] = [F32X4, F32];
 const HEADER_STRIDE = 256;
 const WINDOW_STRIDE = 256;
