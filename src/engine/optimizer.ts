@@ -138,6 +138,7 @@ export class Optimizer {
   /**
    * Records one step into your own encoder. Up to 64 steps may wait in encoders that are not submitted yet; submit them in order.
    * On steps with figures one small submission more brings these back.
+   * Submit them before `stateDict`, `loadStateDict` or `addParams`.
    *
    * @throws {LifecycleError} if the optimizer is destroyed or its device lost.
    */
