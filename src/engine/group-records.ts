@@ -29,7 +29,7 @@ export class GroupRecords {
   rows: number = FIRST_ROWS;
   readonly #rule: Rule;
   readonly #hyperNames: readonly string[];
-  /** Sums of the decay fractions before update `#from`. */
+  /** What the host remembers of each update, by row. */
   #moments: (readonly GroupMoment[] | undefined)[] = new Array(FIRST_ROWS).fill(undefined);
   /** Rows up to this update have been written; 0 for none. */
   #written = 0;

@@ -99,7 +99,7 @@ export function checkMatch(where: string, option: string, match: unknown): asser
 }
 
 /** The group of all tensors that no other group takes. */
-export function baseGroup(rule: Rule, options: GroupOptions): Group {
+function baseGroup(rule: Rule, options: GroupOptions): Group {
   const { definition } = rule;
   const base: Group = {
     name: "default",

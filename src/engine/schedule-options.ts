@@ -1,18 +1,12 @@
 /** Argument checks of the schedule factories. A schedule is checked once, when it is made; calling it checks nothing. */
 
 import { OptionError } from "../errors.ts";
+import { checkNumber as checkOption } from "./checks.ts";
 
 /** Returns `value` if it is a finite number in [min, max], else throws. */
-export function checkNumber(
-  where: string,
-  option: string,
-  value: number,
-  min = 0,
-  max: number = Number.MAX_VALUE,
-): number {
-  if (Number.isFinite(value) && value >= min && value <= max) return value;
-  const range = max === Number.MAX_VALUE ? `>= ${min}` : `in [${min}, ${max}]`;
-  throw new OptionError(where, option, `must be a finite number ${range}`, value);
+export function checkNumber(where: string, option: string, value: number, min = 0, max = Infinity): number {
+  checkOption(where, option, value, { min, max });
+  return value;
 }
 
 /** Returns `value` if it is a finite number above zero (a length, a divisor), else throws. */

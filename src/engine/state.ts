@@ -13,7 +13,7 @@ const FORMAT = "webgpu-optim/state";
 const VERSION = 1;
 
 /** Name of the slot that holds the values which decay pulls toward. */
-export const ANCHOR = "anchor";
+const ANCHOR = "anchor";
 
 /** State of one tensor. */
 export interface TensorState {
