@@ -1,9 +1,9 @@
 // Stage 2, control. One workgroup turns the partials of `measure` into what the update needs, and nothing is read back:
 //   tensor norm n_k = (sum over chunks)^(1/p),  global norm n = (sum over tensors)^(1/p)
-//   global clip  c = min(1, max_global_norm / (n + 1e-6)),  tensor clip c_k = min(1, max_tensor_norm / (c n_k + 1e-6))
+//   global clip  c = min(1, max_global_norm / (n + eps)),  tensor clip c_k = min(1, max_tensor_norm / (c n_k + eps))
 //   factor_k = unscale * c * c_k / loss_scale
 // and decides whether the step is skipped, in which case the counts of the skipped steps grow and nothing else happens.
-// The clip coefficient is that of torch.nn.utils.clip_grad_norm_, 1e-6 included.
+// The clip coefficient is that of torch.nn.utils.clip_grad_norm_, where eps is 1e-6.
 
 #import lib/records
 #import lib/norm
@@ -83,9 +83,10 @@ fn norm_of(sum: Partial) -> f32 {
   return sum.max;
 }
 
-// min(1, max_norm / (norm + 1e-6)); as in PyTorch 0 where the norm is infinite and NaN where it is NaN, by bits, not by arithmetic.
+// min(1, max_norm / (norm + eps)); as in PyTorch 0 where the norm is infinite and NaN where it is NaN, by bits, not by arithmetic.
 fn clip_factor(max_norm: f32, norm: f32, non_finite: u32) -> f32 {
-  var bits = bitcast<u32>(min(1.0, max_norm / (norm + 1e-6)));
+  // Without eps a norm of zero divides by the smallest normal number.
+  var bits = bitcast<u32>(min(1.0, max_norm / max(norm + header.clip_eps, 1.1754944e-38)));
   if (non_finite != 0u) { bits = select(0u, 0x7fc00000u, (non_finite & 0x80000000u) != 0u); }
   return bitcast<f32>(bits);
 }

@@ -1,19 +1,24 @@
 /** All kernels of the engine, and the files that they can be linked with. */
 import { ACCUMULATE } from "../src/kernels/accumulate.ts";
+import { AVERAGES } from "../src/kernels/averages.ts";
 import { CONTROL_STAGE } from "../src/kernels/control.ts";
 import type { Kernel } from "../src/kernels/kernel.ts";
 import { UPDATE_LOSS_SCALE } from "../src/kernels/loss-scale.ts";
 import { MEASURE } from "../src/kernels/measure.ts";
 import { MODIFIED_DECAY } from "../src/kernels/modified-decay.ts";
 import { NORM_FIGURES, UPDATE_FIGURES } from "../src/kernels/norm-figures.ts";
+import { CAUTIOUS_PREPARATION, PREPARE, RULE_PREPARATION } from "../src/kernels/prepare.ts";
+import { CAUTIOUS_SETTLEMENT, SETTLE, TENSOR_SETTLEMENT, TOGETHER_SETTLEMENT } from "../src/kernels/settle.ts";
 import { F32, F32X4, type Storage } from "../src/kernels/storage.ts";
 import { SUMMARIZE } from "../src/kernels/summarize.ts";
-import { NO_FIGURES, PLAIN_DECAY, UPDATE } from "../src/kernels/update.ts";
+import { NO_AVERAGE, NO_FIGURES, PLAIN_DECAY, UPDATE } from "../src/kernels/update.ts";
 import type { WgslFile } from "../src/kernels/wgsl.ts";
 
 export const KERNELS: readonly Kernel[] = [
   MEASURE,
   CONTROL_STAGE,
+  PREPARE,
+  SETTLE,
   UPDATE,
   UPDATE_FIGURES,
   SUMMARIZE,
@@ -27,6 +32,26 @@ export function linksOf(kernel: Kernel, rule: WgslFile): Record<string, WgslFile
   const imports = (role: string): boolean => kernel.file.text.includes(`#import ${role}\n`);
   const storages = imports("storage") ? STORAGES : STORAGES.slice(0, 1);
   const decays = imports("decay") ? [PLAIN_DECAY, MODIFIED_DECAY] : [PLAIN_DECAY];
+  const averages = imports("average") ? [NO_AVERAGE, AVERAGES] : [NO_AVERAGE];
   const figures = kernel === UPDATE_FIGURES ? NORM_FIGURES : NO_FIGURES;
-  return storages.flatMap((storage) => decays.map((decay) => ({ storage: storage.file, rule, decay, figures })));
+  const has = (name: string): boolean => rule.text.includes(`fn ${name}(`);
+  const preparation = has("prepare_rule") ? RULE_PREPARATION : CAUTIOUS_PREPARATION;
+  const settlement = has("settle_all")
+    ? TOGETHER_SETTLEMENT
+    : has("settle_rule")
+      ? TENSOR_SETTLEMENT
+      : CAUTIOUS_SETTLEMENT;
+  return storages.flatMap((storage) =>
+    decays.flatMap((decay) =>
+      averages.map((average) => ({
+        storage: storage.file,
+        rule,
+        decay,
+        average,
+        figures,
+        preparation,
+        settlement,
+      })),
+    ),
+  );
 }

@@ -10,6 +10,11 @@ struct GroupRecord {
   l1: f32,              // kappa: how far theta is pulled toward its anchor at most; coupled: added to g with theta's sign
   clip_value: f32,      // gradients are clamped to +- this
   modifiers: u32,       // the bits below
+  lambda: f32,          // weight decay as the user gave it
+  rule_decay: f32,      // lambda where the rule itself decays (mode `rule`), else 0
+  cautious_factor: f32, // what is left of an update against its gradient, with cautious updates; else 1
+  lookahead: f32,       // alpha where this update ends a round of lookahead, else 0
+  average: f32,         // weight of this update's parameters in their average; 0: none
   first_step_row: u32,  // where this group's rows of step_rows begin, minus 1: the row of count 1 is the first
   last_step_row: u32,   // from this count on all rows are equal
   hyper: Hyper,
@@ -19,3 +24,6 @@ const CAUTIOUS = 1u;    // decay only where u (theta - anchor) >= 0
 const TOWARD = 2u;      // the anchor is the last state slot; else it is zero
 const L1_COUPLED = 4u;  // l1 is part of the gradient
 const L1_PROXIMAL = 8u; // l1 thresholds the result of the step
+const CAUTIOUS_UPDATE = 16u;     // the update acts only where it has the sign of the gradient; timm's scale
+const CAUTIOUS_C_OPTIM = 32u;    // the same with the scale of C-Optim
+const CAUTIOUS_LUCIDRAINS = 64u; // the same with the scale of lucidrains

@@ -12,6 +12,7 @@ struct Header {
   max_global_norm: f32, // 0: no clipping by global norm
   max_tensor_norm: f32, // 0: no clipping by per-tensor norm
   skip_non_finite: u32, // 1: a non-finite gradient skips the step
+  clip_eps: f32,        // added to a norm before a limit is divided by it
 }
 
 // The part of the chunks that one dispatch covers. A window ends where a binding would exceed the device's limit.
@@ -29,6 +30,13 @@ struct TensorControl {
   max_grad: f32,        // largest finite |raw gradient|
   non_finite: u32,      // number of non-finite gradients; bit 31: a NaN is among them
   bad_steps: u32,       // steps so far in which this tensor had a non-finite gradient
+  size: u32,            // its elements
+  rule: u32,            // which of the optimizer's rules it follows
+  cautious: f32,        // what a masked update is multiplied by, with cautious updates
+  n0: f32,              // the rule's numbers for this tensor; what they are, `settle_rule` says
+  n1: f32,
+  n2: f32,
+  n3: f32,
 }
 
 // What has been decided for the whole step on the device; it outlives the step.
@@ -38,12 +46,16 @@ struct Control {
   skipped: u32,         // steps skipped so far
   loss_scale: f32,      // dynamic loss scale used in this step; 1 without
   clip: f32,            // factor of clipping by global norm; 1 without
+  s0: f32,              // a rule's numbers for all its tensors; what they are, `settle_all` says
+  s1: f32,
+  s2: f32,
+  s3: f32,
   tensors: array<TensorControl>,
 }
 
 // Rows of the table: first one per tensor (and one sentinel), then one per chunk.
 //   tensor: x = group, y = lag (host steps in which its count did not advance), z = 1 if it takes part, w = its first chunk
-//   chunk:  x = tensor, y = first packed element in its window, z = number of packed elements
+//   chunk:  x = tensor, y = first packed element in its window, z = number of packed elements, w = its first element in the tensor
 
 // Number of this update if it is applied: 1 for the first. Rows of the record ring are addressed by it.
 fn applied_step(step: u32, skipped: u32) -> u32 {

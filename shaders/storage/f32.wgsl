@@ -2,6 +2,7 @@
 alias Packed = f32;
 alias Lane = f32;
 alias LaneMask = bool;
+const LANES = 1u;
 alias LaneBits = u32;
 
 fn unpack(x: Packed) -> Lane { return x; }

@@ -2,6 +2,7 @@
 alias Packed = vec4f;
 alias Lane = vec4f;
 alias LaneMask = vec4<bool>;
+const LANES = 4u;
 alias LaneBits = vec4u;
 
 fn unpack(x: Packed) -> Lane { return x; }

@@ -2,7 +2,7 @@
 import { OptionError } from "../errors.ts";
 import { inScopes } from "../host/scopes.ts";
 import { type Group, type GroupOptions, type GroupSpec, resolveGroups } from "./groups.ts";
-import type { OptimizerParts } from "./optimizer.ts";
+import type { OptimizerParts, RulePart } from "./optimizer.ts";
 import { checkParams, type ParamSpec } from "./options.ts";
 import { checkOverrides, overridesOf } from "./overrides.ts";
 import type { Timeline } from "./timeline.ts";
@@ -20,15 +20,18 @@ export async function addParams(
   owner: { readonly checkAlive: () => void; readonly adopt: () => void },
 ): Promise<void> {
   const where = "addParams";
-  const { device, memory, step, rule, records, groups, settled, overrides } = parts;
-  const { name: _name, match: _match, initialLr: _initialLr, hyper, ...defaults } = groups[0] as Group;
-  const added = resolveGroups(rule, { ...defaults, ...hyper } as GroupOptions, specs).slice(1);
+  const { device, memory, step, rules, records, groups, settled } = parts;
+  const { name: _name, match: _match, initialLr: _initialLr, rule: _rule, hyper, ...defaults } = groups[0] as Group;
+  const first = rules[0] as RulePart;
+  const added = resolveGroups(first, { ...defaults, ...hyper } as GroupOptions, specs).slice(1);
   const clash = added.find((g) => groups.some((old) => old.name === g.name));
   if (clash) throw new OptionError(where, "groups: name", "must be unique", clash.name);
   const all = [...groups, ...added];
-  checkOverrides(where, "groups", specs, overrides, overridesOf(rule, all, settled));
-  const tensors = checkParams(where, params, all, new Set(memory.tensors.map((t) => t.name)));
-  const anchors = overrides.anchors && (await import("./anchors.ts"));
+  const ofFirst = all.filter((g) => g.rule === 0);
+  checkOverrides(where, "groups", specs, first.overrides, overridesOf(first, ofFirst, settled));
+  const tensors = checkParams(where, params, rules, all, new Set(memory.tensors.map((t) => t.name)));
+  const copies = rules.some(({ overrides }) => overrides.extraSlots.length > 0);
+  const anchors = copies && (await import("./extra-slots.ts"));
   if (anchors) anchors.checkAnchors(where, all, tensors);
 
   const extension = memory.extension(where);
@@ -44,15 +47,15 @@ export async function addParams(
     throw error;
   }
   await inScopes(device, where, () => {
-    const { first } = timeline.possible;
-    const doses = groups.map((_, g) => records.at(first - 1, g).dose);
+    const applied = timeline.possible.first - 1;
+    const pasts = groups.map((_, g) => records.at(applied, g));
     memory.join(extension);
     groups.push(...added);
     step.layOut();
-    records.restart(first - 1, doses, groups.length);
+    records.restart(applied, pasts, groups.length);
     timeline.adopt();
     owner.adopt();
-    if (anchors) anchors.writeAnchors(device, settled.label, groups, extension.tensors, overrides.ruleSlots);
+    if (anchors) anchors.fillExtraSlots(device, settled.label, rules, groups, extension.tensors);
     step.rehearse();
   });
 }

@@ -4,12 +4,14 @@ import { type Limits, resolveLimits } from "../host/limits.ts";
 import { Memory } from "../host/memory.ts";
 import { inScopes } from "../host/scopes.ts";
 import { StepEncoder } from "../host/step.ts";
+import { averageWeights } from "./averages.ts";
 import { checkKeys, checkNumber } from "./checks.ts";
 import { GroupRecords } from "./group-records.ts";
-import { type GroupOptions, resolveGroups } from "./groups.ts";
-import { Optimizer } from "./optimizer.ts";
+import { type GroupOptions, resolveGroups, resolveRules } from "./groups.ts";
+import { Optimizer, type RulePart } from "./optimizer.ts";
 import { checkParams, type OptimizerOptions, settle } from "./options.ts";
 import { overridesOf } from "./overrides.ts";
+import type { Rule } from "./rule.ts";
 import { StepRows } from "./step-rows.ts";
 
 /**
@@ -49,15 +51,28 @@ export async function createOptimizer(
     throw new OptionError(WHERE, "device", "must be a GPUDevice", device);
   checkTuning(tuning);
   const settled = settle(options);
-  const { rule, params, groups: specs = [], clip } = options;
-  const groups = resolveGroups(rule, commonOptions(options, clip?.value), specs);
-  const tensors = checkParams(rule.definition.name, params, groups, new Set());
-  const overrides = overridesOf(rule, groups, settled);
+  const { params, groups: specs = [], clip } = options;
+  const common = commonOptions(options, clip?.value);
+  const { rules, groups } =
+    options.rules === undefined
+      ? {
+          rules: [{ ...(options.rule as Rule), match: undefined }],
+          groups: resolveGroups(options.rule as Rule, common, specs),
+        }
+      : resolveRules("rules", options.rules, common);
+  const tensors = checkParams(rules[0]?.definition.name ?? "", params, rules, groups, new Set());
+  const parts = rules.map((rule, r): RulePart => {
+    const own = groups.filter((g) => g.rule === r);
+    return { ...rule, overrides: overridesOf(rule, own, settled), rows: new StepRows(rule.definition) };
+  });
+  if (parts.filter(({ definition }) => definition.settles === "together").length > 1)
+    throw new OptionError(WHERE, "rules", "may hold one rule that settles on common numbers", rules.length);
   const limits = resolveLimits(device, tuning.limits);
   const { label } = settled;
   // Code that these options do not need is not loaded.
+  const copies = parts.some(({ overrides }) => overrides.extraSlots.length > 0);
   const [anchors, scaling, monitoring] = await Promise.all([
-    overrides.anchors && import("./anchors.ts"),
+    copies && import("./extra-slots.ts"),
     settled.lossScale && import("./loss-scaler.ts"),
     settled.every > 0 && import("./monitor.ts"),
   ]);
@@ -70,7 +85,7 @@ export async function createOptimizer(
     chunk = Math.min(LARGEST_CHUNK, Math.max(SMALLEST_CHUNK, wanted)),
     workgroup = software ? SOFTWARE_WORKGROUP : WORKGROUP,
   } = tuning;
-  const slots = overrides.ruleSlots + Number(overrides.anchors);
+  const slots = parts.map(({ overrides }) => overrides.ruleSlots + overrides.extraSlots.length);
   const memory = new Memory(device, WHERE, { label, limits, chunk, slots, accumulates: settled.microBatches > 1 });
   const undo = [
     () => {
@@ -91,13 +106,18 @@ export async function createOptimizer(
         label,
         limits,
         workgroup,
-        rule: { path: rule.definition.path ?? `rules/${rule.definition.name}.wgsl`, text: rule.definition.wgsl },
-        ruleOverrides: overrides.rule,
-        updateOverrides: overrides.shell,
+        rules: parts.map(({ definition, overrides }) => ({
+          wgsl: { path: definition.path ?? `rules/${definition.name}.wgsl`, text: definition.wgsl },
+          overrides,
+          modifiesDecay: overrides.modified,
+          cautiousUpdates: overrides.cautiousUpdates,
+          prepares: definition.prepares,
+          settles: definition.settles,
+        })),
+        averages: settled.lookahead !== undefined || settled.average !== undefined,
         measure: settled.measures ? { p: settled.clip.p, lossScale: scale ? (ownsScale ? 1 : 2) : 0 } : undefined,
         monitors: settled.every > 0,
-        modifiesDecay: overrides.modified,
-        clipsValue: overrides.shell.CLIP_VALUE === 1,
+        clipsValue: groups.some((g) => g.clipValue !== Infinity),
         accumulates: settled.microBatches > 1,
         unscale: settled.unscale,
         scaler: scale,
@@ -109,14 +129,12 @@ export async function createOptimizer(
     const optimizer = await inScopes(device, WHERE, () => {
       const made = new Optimizer({
         device,
-        rule,
+        rules: parts,
         settled,
         groups,
-        overrides,
         memory,
         step,
-        records: new GroupRecords(rule, groups.length),
-        rows: new StepRows(rule.definition),
+        records: new GroupRecords(rules, groups.length, (update) => averageWeights(settled, update)),
         scale,
         ownsScale,
         monitor: monitoring ? (source) => new monitoring.Monitor(device, label, source) : undefined,
@@ -125,7 +143,7 @@ export async function createOptimizer(
       return made;
     });
     await inScopes(device, WHERE, () => {
-      if (anchors) anchors.writeAnchors(device, label, groups, memory.tensors, overrides.ruleSlots);
+      if (anchors) anchors.fillExtraSlots(device, label, parts, groups, memory.tensors);
       step.rehearse();
     });
     return optimizer;
@@ -144,6 +162,7 @@ function checkTuning(tuning: unknown): void {
 }
 
 function commonOptions(options: OptimizerOptions, clipValue: number | undefined): GroupOptions {
-  const { rule, params, groups, clip, skipNonFinite, lossScale, accumulate, monitor, label, ...common } = options;
+  const { rule, rules, params, groups, clip, skipNonFinite, lossScale, accumulate, monitor, label, ...rest } = options;
+  const { lookahead, ema, swa, ...common } = rest;
   return { ...(clipValue === undefined ? {} : { clipValue }), ...common };
 }

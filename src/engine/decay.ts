@@ -14,14 +14,22 @@
  * - `scheduled`: theta <- theta (1 - (lr_t / lr_0) lambda). The AdamW paper's eta_t lambda.
  * - `independent`: theta <- theta (1 - lambda). AdaBelief's `fixed_decay`.
  * - `proximal`: theta <- theta' / (1 + lr lambda) after the step. Adan.
+ * - `rule`: where the rule's own paper puts it, such as inside LAMB's trust ratio; only for rules whose default it is.
  *
  * For SGD without momentum `coupled` and `decoupled` are the same. For Adam they are not: coupled decay is divided by sqrt(v)
  * and so weakened where gradients are large; decoupled decay shrinks every weight equally.
  */
-export type DecayMode = "coupled" | "decoupled" | "scheduled" | "independent" | "proximal";
+export type DecayMode = "coupled" | "decoupled" | "scheduled" | "independent" | "proximal" | "rule";
 
 /** All modes. */
-export const DECAY_MODES: readonly DecayMode[] = ["coupled", "decoupled", "scheduled", "independent", "proximal"];
+export const DECAY_MODES: readonly DecayMode[] = [
+  "coupled",
+  "decoupled",
+  "scheduled",
+  "independent",
+  "proximal",
+  "rule",
+];
 
 /** The factors of one update. */
 export interface DecayFactors {
@@ -31,8 +39,8 @@ export interface DecayFactors {
   /** How far `l1` pulls at most; for `coupled` what is added to the gradient. */
   readonly l1: number;
   /**
-   * Fraction of theta - a that decay removes in this update; `null` for `coupled`, where it depends on the rule's moments and
-   * is different for each element.
+   * Fraction of theta - a that decay removes in this update; `null` for `coupled` and `rule`, where it depends on the rule and
+   * may be different for each element.
    */
   readonly fraction: number | null;
 }
@@ -52,6 +60,8 @@ export function decayFactors(
   switch (mode) {
     case "coupled":
       return { coupled: lambda, shrink: 1, decay: 0, l1, fraction: null };
+    case "rule":
+      return { coupled: 0, shrink: 1, decay: 0, l1, fraction: null };
     case "decoupled":
       return decoupled(lr, lambda, l1);
     case "scheduled":

@@ -7,47 +7,58 @@ import { OptionError } from "../errors.ts";
 import { GROUP_RECORD, MODIFIER, Words } from "../kernels/layouts.ts";
 import { decayFactors } from "./decay.ts";
 import { type Group, referenceLr, valueAt } from "./groups.ts";
-import type { Rule } from "./rule.ts";
+import { type Carry, hyperNames, type Rule } from "./rule.ts";
 import type { StepTable } from "./step-rows.ts";
 
 // The largest float32: a clamp that changes nothing.
 const F32_MAX = 3.4028234663852886e38;
 const FIRST_ROWS = 256;
 
+/** What a group carries from update to update. */
+export interface GroupPast {
+  readonly dose: number | null;
+  /** Of the rule's recursion. */
+  readonly carry?: Carry | undefined;
+}
+
+/** Weights with which the parameters after an update go into their averages. */
+export interface AverageWeights {
+  readonly lookahead: number;
+  readonly average: number;
+}
+
 /** What the host remembers of a group in an update. */
-export interface GroupMoment {
+export interface GroupMoment extends GroupPast {
   readonly lr: number;
   readonly weightDecay: number;
   readonly l1: number;
   readonly fraction: number | null;
-  readonly dose: number | null;
 }
 
 /** The ring. */
 export class GroupRecords {
   /** Rows; a power of two. */
   rows: number = FIRST_ROWS;
-  readonly #rule: Rule;
-  readonly #hyperNames: readonly string[];
+  readonly #rules: readonly Rule[];
+  readonly #weights: (update: number) => AverageWeights;
+  /** Words per group, by rule. */
+  readonly widths: readonly number[];
   /** What the host remembers of each update, by row. */
   #moments: (readonly GroupMoment[] | undefined)[] = new Array(FIRST_ROWS).fill(undefined);
   /** Rows up to this update have been written; 0 for none. */
   #written = 0;
   #dirty = false;
-  /** Doses after update `#before`, where this ring begins. */
-  #doses: readonly (number | null)[] = [];
+  /** What was carried after update `#before`, where this ring begins. */
+  #pasts: readonly GroupPast[] = [];
   #before = 0;
-  #words: Words;
+  /** The row being written, by rule. Each has room for all groups; only those of the rule are read. */
+  #words: readonly Words[];
 
-  constructor(rule: Rule, groupCount: number) {
-    this.#rule = rule;
-    this.#hyperNames = Object.keys(rule.definition.hyper(rule.definition.defaults));
-    this.#words = new Words(groupCount * this.width);
-  }
-
-  /** Words per group. */
-  get width(): number {
-    return GROUP_RECORD.length + this.#hyperNames.length;
+  constructor(rules: readonly Rule[], groupCount: number, weights: (update: number) => AverageWeights) {
+    this.#rules = rules;
+    this.#weights = weights;
+    this.widths = rules.map((rule) => GROUP_RECORD.length + hyperNames(rule.definition).length);
+    this.#words = this.widths.map((width) => new Words(groupCount * width));
   }
 
   /** Options have changed: the rows of updates that have not happened yet are to be written again. */
@@ -55,14 +66,14 @@ export class GroupRecords {
     this.#dirty = true;
   }
 
-  /** Begins after `applied` updates, with these doses. */
-  restart(applied: number, doses: readonly (number | null)[], groupCount: number): void {
-    this.#words = new Words(groupCount * this.width);
+  /** Begins after `applied` updates, with what the groups carried then. */
+  restart(applied: number, pasts: readonly GroupPast[], groupCount: number): void {
+    this.#words = this.widths.map((width) => new Words(groupCount * width));
     this.#moments.fill(undefined);
     this.#written = applied;
     this.#before = applied;
     this.#dirty = false;
-    this.#doses = doses;
+    this.#pasts = pasts;
   }
 
   /** Whether rows of updates from `first` on and before `last` are to be written again. To be called before every `write`. */
@@ -96,17 +107,20 @@ export class GroupRecords {
     tables: readonly StepTable[],
     first: number,
     last: number,
-    put: (row: number, words: Words) => void,
+    put: (rule: number, row: number, words: Words) => void,
   ): void {
     // Rows beyond `last` are there too where more steps have been skipped than was known: they are written again as they come.
     if (this.#dirty) this.#written = Math.min(first - 1, this.#written);
     for (let s = this.#written + 1; s <= last; s++) {
-      const doses = this.#moments[(s - 1) % this.rows]?.map((m) => m.dose) ?? this.#doses;
+      const before: readonly GroupPast[] = this.#moments[(s - 1) % this.rows] ?? this.#pasts;
+      const weights = this.#weights(s);
       // Unless steps have been skipped meanwhile, the updates before the last have happened, with the options of their time.
       const past = this.#dirty && s < last ? this.#moments[s % this.rows] : undefined;
-      const moments = groups.map((group, g) => this.#write(group, g, tables[g] as StepTable, s, doses[g] ?? null));
+      const moments = groups.map((group, g) => this.#write(group, g, tables[g] as StepTable, s, before[g], weights));
       this.#moments[s % this.rows] = past ?? moments;
-      put(s % this.rows, this.#words);
+      this.#words.forEach((words, rule) => {
+        put(rule, s % this.rows, words);
+      });
       this.#written = s;
     }
     this.#dirty = false;
@@ -136,14 +150,25 @@ export class GroupRecords {
         weightDecay: Number.NaN,
         l1: Number.NaN,
         fraction: null,
-        dose: this.#doses[group] ?? null,
+        dose: this.#pasts[group]?.dose ?? null,
+        carry: this.#pasts[group]?.carry,
       }
     );
   }
 
-  #write(group: Group, index: number, table: StepTable, update: number, doseBefore: number | null): GroupMoment {
+  #write(
+    group: Group,
+    index: number,
+    table: StepTable,
+    update: number,
+    before: GroupPast | undefined,
+    weights: AverageWeights,
+  ): GroupMoment {
     const step = update - 1;
-    const where = this.#rule.definition.name;
+    const { definition } = this.#rules[group.rule] as Rule;
+    const words = this.#words[group.rule] as Words;
+    const width = this.widths[group.rule] as number;
+    const where = definition.name;
     const rate = (option: "lr" | "weightDecay" | "l1"): number => {
       const value = valueAt(group[option], step);
       if (typeof value !== "number" || !(value >= 0 && Number.isFinite(Math.fround(value))))
@@ -167,8 +192,9 @@ export class GroupRecords {
       weightDecay,
       l1,
     );
-    const at = index * this.width;
-    this.#words.write(GROUP_RECORD, at, {
+    const at = index * width;
+    const { cautiousUpdate } = group;
+    words.write(GROUP_RECORD, at, {
       lr,
       grad_scale: group.hyper.maximize === true ? -1 : 1,
       coupled: factors.coupled,
@@ -181,13 +207,23 @@ export class GroupRecords {
         (group.toward !== undefined ? MODIFIER.toward : 0) |
         (group.decayMode === "coupled" ? MODIFIER.l1Coupled : 0) |
         // Without l1 the plain formula is the more exact one.
-        (group.decayMode === "proximal" && l1 > 0 ? MODIFIER.l1Proximal : 0),
+        (group.decayMode === "proximal" && l1 > 0 ? MODIFIER.l1Proximal : 0) |
+        (cautiousUpdate === false ? 0 : MODIFIER.cautiousUpdate) |
+        (cautiousUpdate === "c-optim" ? MODIFIER.cautiousCOptim : 0) |
+        (typeof cautiousUpdate === "object" ? MODIFIER.cautiousLucidrains : 0),
+      lambda: weightDecay,
+      rule_decay: group.decayMode === "rule" ? weightDecay : 0,
+      cautious_factor: typeof cautiousUpdate === "object" ? cautiousUpdate.factor : cautiousUpdate === false ? 1 : 0,
+      ...weights,
       first_step_row: (table.base - 1) >>> 0,
       // Infinity as an integer would be 0.
       last_step_row: Math.min(table.last, 2 ** 32 - 1),
     });
-    this.#words.f32.set(Object.values(this.#rule.definition.hyper(group.hyper)), at + GROUP_RECORD.length);
-    const dose = factors.fraction === null ? null : (doseBefore ?? 0) + factors.fraction;
-    return { lr, weightDecay, l1, fraction: factors.fraction, dose };
+    const { recursion } = definition;
+    const next = recursion?.next(group.hyper, before?.carry ?? recursion.start, { lr, update });
+    const hyper = [...Object.values(definition.hyper(group.hyper)), ...Object.values(next?.hyper ?? {})];
+    words.f32.set(hyper, at + GROUP_RECORD.length);
+    const dose = factors.fraction === null ? null : (before?.dose ?? 0) + factors.fraction;
+    return { lr, weightDecay, l1, fraction: factors.fraction, dose, carry: next?.carry };
   }
 }

@@ -39,7 +39,20 @@ export interface GroupOptions {
   clipValue?: number;
   /** Leave these tensors alone; default false. */
   frozen?: boolean;
+  /**
+   * Update only where the update has the sign of the gradient, and make up for the rest: u <- u s mask, in the convention of
+   * `"timm"`, s = 1 / max(mean(mask), 1e-3); `"c-optim"`, s = size / (sum(mask) + 1); or lucidrains, who keeps `factor` of the
+   * updates against the gradient. Default false. Not for rules that need sums themselves. Liang et al. (2024), arXiv:2411.16085.
+   */
+  cautiousUpdate?: CautiousUpdate;
 }
+
+/** See {@link GroupOptions.cautiousUpdate}. */
+export type CautiousUpdate =
+  | false
+  | "timm"
+  | "c-optim"
+  | { readonly convention: "lucidrains"; readonly factor: number };
 
 /** A group: which tensors, and their options; the rule's own options stand beside the common ones. */
 export interface GroupSpec extends GroupOptions {
@@ -49,9 +62,25 @@ export interface GroupSpec extends GroupOptions {
   [hyper: string]: unknown;
 }
 
+/** One of several rules, and the tensors it is for. Its options hold for all of these. */
+export interface RuleSpec extends GroupOptions {
+  match: Match;
+  rule: Rule;
+  /** Name of the group of those tensors that none of `groups` takes; default the rule's. */
+  name?: string;
+  groups?: readonly GroupSpec[];
+}
+
+/** A rule, and which tensors it is for; without `match` those that no other rule takes. */
+export interface MatchedRule extends Rule {
+  readonly match: Match | undefined;
+}
+
 /** A group with every option settled. */
 export interface Group {
   name: string;
+  /** Place of its rule among the optimizer's. */
+  rule: number;
   match: Match | undefined;
   lr: number | Schedule;
   lrScale: number;
@@ -65,6 +94,7 @@ export interface Group {
   l1: number | Schedule;
   clipValue: number;
   frozen: boolean;
+  cautiousUpdate: CautiousUpdate;
   hyper: HyperOptions;
 }
 
@@ -79,6 +109,7 @@ const COMMON = [
   "l1",
   "clipValue",
   "frozen",
+  "cautiousUpdate",
 ] as const;
 
 /** Whether `match` selects `tensor`. */
@@ -98,11 +129,12 @@ export function checkMatch(where: string, option: string, match: unknown): asser
   throw new OptionError(where, option, "must be a name pattern, a RegExp, a function, or a list of patterns", match);
 }
 
-/** The group of all tensors that no other group takes. */
-function baseGroup(rule: Rule, options: GroupOptions): Group {
+/** The group of all tensors of a rule that no other group takes. */
+function baseGroup(rule: Rule, index: number, name: string, options: GroupOptions): Group {
   const { definition } = rule;
   const base: Group = {
-    name: "default",
+    name,
+    rule: index,
     match: undefined,
     lr: definition.lr ?? 1e-3,
     lrScale: 1,
@@ -115,6 +147,7 @@ function baseGroup(rule: Rule, options: GroupOptions): Group {
     l1: 0,
     clipValue: Infinity,
     frozen: false,
+    cautiousUpdate: false,
     hyper: rule.options,
   };
   return changeGroup(rule, definition.name, base, options as Record<string, unknown>, true);
@@ -144,11 +177,11 @@ export function changeGroup(
   // The same object where nothing has changed: rows by step count are then kept.
   if (Object.keys(hyper).length > 0) changed.hyper = resolveHyper(rule.definition, where, group.hyper, hyper);
   if (initial) changed.initialLr = valueAt(changed.lr, 0);
-  checkGroup(where, changed);
+  checkGroup(where, changed, rule);
   return changed;
 }
 
-function checkGroup(where: string, g: Group): void {
+function checkGroup(where: string, g: Group, { definition }: Rule): void {
   checkRate(where, "lr", g.lr);
   checkRate(where, "weightDecay", g.weightDecay);
   checkRate(where, "l1", g.l1);
@@ -156,13 +189,20 @@ function checkGroup(where: string, g: Group): void {
   if (g.clipValue !== Infinity) checkNumber(where, "clipValue", g.clipValue, { min: 0 });
   if (!DECAY_MODES.includes(g.decayMode))
     throw new OptionError(where, "decayMode", `must be one of ${DECAY_MODES.join(", ")}`, g.decayMode);
+  if (g.decayMode === "rule" && definition.decayMode !== "rule") {
+    const must = "may be rule only for rules whose default it is";
+    throw new OptionError(where, "decayMode", must, g.decayMode);
+  }
+  checkCautiousUpdate(where, g.cautiousUpdate, definition.prepares !== undefined);
   checkBoolean(where, "cautious", g.cautious);
   checkBoolean(where, "frozen", g.frozen);
-  if (g.cautious && g.decayMode === "coupled")
+  if (g.cautious && (g.decayMode === "coupled" || g.decayMode === "rule"))
     throw new OptionError(
       where,
       "cautious",
-      "is not defined for decayMode coupled, whose decay is part of the gradient",
+      g.decayMode === "coupled"
+        ? "is not defined for decayMode coupled, whose decay is part of the gradient"
+        : "is not defined for decayMode rule, whose decay is part of the update",
       g.cautious,
     );
   if (g.toward !== undefined && g.toward !== "initial" && (typeof g.toward !== "object" || g.toward === null)) {
@@ -177,6 +217,21 @@ function checkGroup(where: string, g: Group): void {
       g.referenceLr,
     );
   }
+}
+
+function checkCautiousUpdate(where: string, value: unknown, prepares: boolean): void {
+  const option = "cautiousUpdate";
+  if (value === false) return;
+  if (typeof value === "object" && value !== null) {
+    checkKeys(where, option, value, ["convention", "factor"]);
+    if (value.convention !== "lucidrains")
+      throw new OptionError(where, `${option}.convention`, "must be lucidrains", value.convention);
+    checkNumber(where, `${option}.factor`, value.factor, { min: 0, max: 1 });
+  } else if (value !== "timm" && value !== "c-optim") {
+    const must = 'must be false, "timm", "c-optim" or { convention: "lucidrains", factor }';
+    throw new OptionError(where, option, must, value);
+  }
+  if (prepares) throw new OptionError(where, option, "is not defined for a rule that needs sums of its own", value);
 }
 
 function checkRate(where: string, option: string, value: unknown): void {
@@ -196,9 +251,44 @@ export function referenceLr(g: Group): number {
 
 /** Groups from their specifications: `groups[0]` is the group of the rest. Names are made unique. */
 export function resolveGroups(rule: Rule, options: GroupOptions, specs: readonly GroupSpec[]): Group[] {
-  const where = rule.definition.name;
-  const base = baseGroup(rule, options);
-  const groups = [base];
+  const groups = [baseGroup(rule, 0, "default", options)];
+  addGroups(groups, rule, rule.definition.name, specs);
+  return groups;
+}
+
+/**
+ * Groups of several rules: of each rule the group of the rest, and then its own.
+ *
+ * @param options hold for every group that does not say otherwise.
+ * @throws {OptionError}
+ */
+export function resolveRules(
+  where: string,
+  specs: readonly RuleSpec[],
+  options: GroupOptions,
+): { rules: MatchedRule[]; groups: Group[] } {
+  if (!Array.isArray(specs) || specs.length === 0)
+    throw new OptionError(where, "rules", "must be a list of at least one { match, rule }", specs);
+  const rules: MatchedRule[] = [];
+  const groups: Group[] = [];
+  specs.forEach((spec, i) => {
+    const at = `rules[${i}]`;
+    if (typeof spec !== "object" || spec === null) throw new OptionError(where, at, "must be an object", spec);
+    const { match, rule, name, groups: own = [], ...changes } = spec as RuleSpec;
+    checkMatch(where, `${at}.match`, match);
+    if (typeof rule?.definition?.name !== "string")
+      throw new OptionError(where, `${at}.rule`, "must be a rule such as adamw()", rule);
+    const label = nameOf(where, `${at}.name`, groups, name ?? rule.definition.name);
+    rules.push({ ...rule, match });
+    groups.push(baseGroup(rule, i, label, { ...options, ...changes }));
+    addGroups(groups, rule, `${where}: ${at}`, own);
+  });
+  return { rules, groups };
+}
+
+/** Adds groups of the rule of the newest group that has no pattern; they begin with its options. */
+function addGroups(groups: Group[], rule: Rule, where: string, specs: readonly GroupSpec[]): void {
+  const base = groups.at(-1) as Group;
   if (!Array.isArray(specs)) throw new OptionError(where, "groups", "must be a list", specs);
   specs.forEach((spec, i) => {
     const at = `groups[${i}]`;
@@ -206,19 +296,25 @@ export function resolveGroups(rule: Rule, options: GroupOptions, specs: readonly
     const { match, name, ...changes } = spec;
     checkMatch(where, `${at}.match`, match);
     const label = name === undefined ? (typeof match === "function" ? match.name || at : String(match)) : name;
-    if (typeof label !== "string" || label === "") throw new OptionError(where, `${at}.name`, "must be a text", name);
-    if (groups.some((g) => g.name === label)) throw new OptionError(where, `${at}.name`, "must be unique", label);
-    groups.push({ ...changeGroup(rule, `${where}: ${at}`, base, changes, true), name: label, match });
+    const unique = nameOf(where, `${at}.name`, groups, label);
+    groups.push({ ...changeGroup(rule, `${where}: ${at}`, base, changes, true), name: unique, match });
   });
-  return groups;
 }
 
-/** Index of the group that takes `tensor`: the first match wins, 0 is the group of the rest. */
-export function groupOf(groups: readonly Group[], tensor: TensorInfo): number {
-  return Math.max(
-    0,
-    groups.findIndex((g) => g.match !== undefined && matches(g.match, tensor)),
-  );
+function nameOf(where: string, option: string, groups: readonly Group[], name: unknown): string {
+  if (typeof name !== "string" || name === "") throw new OptionError(where, option, "must be a text", name);
+  if (groups.some((g) => g.name === name)) throw new OptionError(where, option, "must be unique", name);
+  return name;
+}
+
+/**
+ * Index of the group that takes `tensor`: of the first rule that matches, the first group that does, or the group of the rest.
+ * -1 if no rule takes it.
+ */
+export function groupOf(rules: readonly MatchedRule[], groups: readonly Group[], tensor: TensorInfo): number {
+  const rule = rules.findIndex(({ match }) => match === undefined || matches(match, tensor));
+  const own = groups.findIndex((g) => g.rule === rule && g.match !== undefined && matches(g.match, tensor));
+  return own >= 0 ? own : groups.findIndex((g) => g.rule === rule && g.match === undefined);
 }
 
 /**

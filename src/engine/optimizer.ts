@@ -14,13 +14,13 @@ import {
   type GroupOptions,
   type GroupSpec,
   type Match,
+  type MatchedRule,
   matches,
 } from "./groups.ts";
 import type { LossScaleState } from "./loss-scaler.ts";
 import type { Monitor, MonitorSource } from "./monitor.ts";
 import { type BufferSlice, checkOverlaps, checkSlice, type ParamSpec, type Settled } from "./options.ts";
 import { checkOverrides, type Overrides, overridesOf } from "./overrides.ts";
-import type { Rule } from "./rule.ts";
 import type { Snapshot, StateDict, StateTarget, TensorState } from "./state.ts";
 import type { StepRows } from "./step-rows.ts";
 import { groupTable } from "./table.ts";
@@ -34,17 +34,21 @@ export interface TensorHandle {
   readonly grad: BufferRange;
 }
 
+/** One of the optimizer's rules, with what its kernels are compiled for and its rows by step count. */
+export interface RulePart extends MatchedRule {
+  readonly overrides: Overrides;
+  readonly rows: StepRows;
+}
+
 /** What `createOptimizer` has made. */
 export interface OptimizerParts {
   readonly device: GPUDevice;
-  readonly rule: Rule;
+  readonly rules: readonly RulePart[];
   readonly settled: Settled;
   readonly groups: Group[];
-  readonly overrides: Overrides;
   readonly memory: Memory;
   readonly step: StepEncoder;
   readonly records: GroupRecords;
-  readonly rows: StepRows;
   /** Of the loss scale; undefined without dynamic scaling. */
   readonly scale: GPUBuffer | undefined;
   readonly ownsScale: boolean;
@@ -83,7 +87,8 @@ export class Optimizer {
       this.#lost = info.message || info.reason;
       this.#monitor?.stream.end();
     });
-    this.#timeline = new Timeline({ ...parts, measures: settled.measures });
+    const rows = parts.rules.map((rule) => rule.rows);
+    this.#timeline = new Timeline({ ...parts, rows, measures: settled.measures });
     this.#monitor = parts.monitor?.(() => this.#monitorSource());
     if (settled.measures) {
       this.#controlRing = new ReadbackRing(device, settled.label, CONTROL.length * 4, (data) => {
@@ -96,7 +101,7 @@ export class Optimizer {
 
   /** All tensors, in the order they were given. */
   get tensors(): readonly TensorHandle[] {
-    return this.#parts.memory.tensors.map(handle);
+    return [...this.#parts.memory.tensors].sort((a, b) => a.order - b.order).map(handle);
   }
 
   /** Names of the groups; the first is `default`. */
@@ -273,7 +278,7 @@ export class Optimizer {
     const snapshot = this.#snapshot(this.#parts.memory.tensors);
     const { records } = this.#parts;
     return this.#withState((state, target) =>
-      state.collectState(target, snapshot, (applied) => snapshot.groups.map((_, g) => records.at(applied, g).dose)),
+      state.collectState(target, snapshot, (applied) => snapshot.groups.map((_, g) => records.at(applied, g))),
     );
   }
 
@@ -290,9 +295,9 @@ export class Optimizer {
       await this.flush();
       state.applyState(target, dict);
       this.#microBatch = 0;
-      const doses = dict.groups.map((g) => g.decayDose);
+      const pasts = dict.groups.map((g) => ({ dose: g.decayDose, carry: g.carry }));
       const countOf = (k: number): number => dict.tensors[target.tensors[k]?.name ?? ""]?.step ?? 0;
-      this.#timeline.restart(dict.stepsApplied, dict.stepsSkipped, doses, countOf);
+      this.#timeline.restart(dict.stepsApplied, dict.stepsSkipped, pasts, countOf);
       this.#monitor?.restart(this.#timeline.steps);
     });
   }
@@ -388,7 +393,7 @@ export class Optimizer {
   }
 
   #monitorSource(): MonitorSource {
-    const { settled, memory, records, overrides, scale } = this.#parts;
+    const { settled, memory, records, rules, scale } = this.#parts;
     return {
       learn: (step, skipped) => this.#timeline.learn(step, skipped),
       cameTooEarly: () => {
@@ -401,18 +406,32 @@ export class Optimizer {
         staticLossScale: settled.staticLossScale,
         dynamicLossScale: scale !== undefined,
         p: settled.measures ? settled.clip.p : 2,
-        clipsValue: overrides.shell.CLIP_VALUE === 1,
+        clipsValue: rules.some(({ overrides }) => overrides.shell.CLIP_VALUE === 1),
         group: (applied, g) => records.at(applied, g),
       },
     };
   }
 
   #change(concerns: (group: Group, index: number) => boolean, changes: Readonly<Record<string, unknown>>): void {
-    const { groups, rule, settled, overrides, records } = this.#parts;
-    const { name } = rule.definition;
-    const changed = groups.map((g, i) => (concerns(g, i) ? changeGroup(rule, name, g, changes) : g));
-    checkOverrides(name, Object.keys(changes).join(", "), changes, overrides, overridesOf(rule, changed, settled));
-    if (changed.some((g, i) => (g.toward === undefined) !== (groups[i]?.toward === undefined))) {
+    const { groups, rules, settled, records } = this.#parts;
+    const changed = groups.map((g, i) => {
+      const rule = rules[g.rule] as RulePart;
+      return concerns(g, i) ? changeGroup(rule, rule.definition.name, g, changes) : g;
+    });
+    rules.forEach((rule, r) => {
+      const { name } = rule.definition;
+      const ofRule = changed.filter((g) => g.rule === r);
+      checkOverrides(
+        name,
+        Object.keys(changes).join(", "),
+        changes,
+        rule.overrides,
+        overridesOf(rule, ofRule, settled),
+      );
+    });
+    const moved = changed.find((g, i) => (g.toward === undefined) !== (groups[i]?.toward === undefined));
+    if (moved) {
+      const { name } = (rules[moved.rule] as RulePart).definition;
       throw new OptionError(name, "toward", "cannot be changed after creation", changes.toward);
     }
     const newTables = changed.some((g, i) => g.hyper !== groups[i]?.hyper);
@@ -434,6 +453,7 @@ export class Optimizer {
       max_global_norm: settled.clip.globalNorm,
       max_tensor_norm: settled.clip.tensorNorm,
       skip_non_finite: Number(settled.skipNonFinite),
+      clip_eps: settled.clip.eps,
     });
     this.#monitor?.resize(memory.tensors.length, step.figures.size);
   }
@@ -457,14 +477,13 @@ export class Optimizer {
   /** Runs what needs the code of state dicts, which is loaded when first used. */
   async #withState<T>(run: (state: typeof import("./state.ts"), target: StateTarget) => T | Promise<T>): Promise<T> {
     const state = await import("./state.ts");
-    const { device, settled, rule, memory, groups, overrides, step, scale } = this.#parts;
+    const { device, settled, rules, memory, groups, step, scale } = this.#parts;
     return run(state, {
       device,
       label: settled.label,
-      rule: rule.definition,
+      rules,
       tensors: memory.tensors,
       groups,
-      overrides,
       control: step.control,
       unscale: settled.unscale,
       scale,

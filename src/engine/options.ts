@@ -2,7 +2,7 @@
 import { OptionError } from "../errors.ts";
 import type { BufferRange, TensorSpec } from "../host/memory.ts";
 import { checkBoolean, checkKeys, checkNumber } from "./checks.ts";
-import { type Group, type GroupOptions, type GroupSpec, groupOf } from "./groups.ts";
+import { type Group, type GroupOptions, type GroupSpec, groupOf, type MatchedRule, type RuleSpec } from "./groups.ts";
 import type { LossScaleOptions, LossScaler } from "./loss-scaler.ts";
 import type { Rule } from "./rule.ts";
 
@@ -42,16 +42,45 @@ export interface ClipOptions {
   normType?: number;
   /** Clamp to +- this; >= 0. `torch.nn.utils.clip_grad_value_`. */
   value?: number;
+  /** What is added to a norm before the limit is divided by it; default 1e-6, as in PyTorch. */
+  eps?: number;
+}
+
+/** Lookahead: after every k-th update slow <- slow + alpha (theta - slow) and theta <- slow. Zhang et al. (2019), arXiv:1907.08610. */
+export interface LookaheadOptions {
+  /** Updates in a round; default 6. */
+  k?: number;
+  /** In (0, 1]; default 0.5. */
+  alpha?: number;
+  /** Where the slow weights begin: with the parameters at creation (the paper), or with those at the end of the first round, which then changes nothing (timm). Default `initial`. */
+  init?: "initial" | "first-sync";
+}
+
+/** An average of the parameters over the updates, beside the parameters. `train` and `eval` swap the two. */
+export interface AverageOptions {
+  /** EMA: avg <- decay avg + (1 - decay) theta, in [0, 1). */
+  decay?: number;
+  /** The first update that is averaged, which is copied; default 1. */
+  start?: number;
+  /** Average every so many updates; default 1. */
+  every?: number;
 }
 
 /** Options of `createOptimizer`. Those of {@link GroupOptions} hold for every group that does not say otherwise. */
 export interface OptimizerOptions extends GroupOptions {
-  /** `adamw()`, `sgd({ momentum: 0.9 })`, ... */
-  rule: Rule;
+  /** `adamw()`, `sgd({ momentum: 0.9 })`, ... This or `rules` must be given. */
+  rule?: Rule;
+  /** Several rules; each tensor follows the first that matches it. */
+  rules?: readonly RuleSpec[];
   params: readonly ParamSpec[];
-  /** The first that matches a tensor takes it; the rest form the group `default`. */
+  /** The first that matches a tensor takes it; the rest form the group `default`. With `rules`, each of these has its own. */
   groups?: readonly GroupSpec[];
   clip?: ClipOptions;
+  lookahead?: LookaheadOptions;
+  /** An exponential moving average of the parameters; `decay` must be given. */
+  ema?: AverageOptions;
+  /** Stochastic weight averaging: the mean of the parameters, avg <- avg + (theta - avg) / (n + 1). Izmailov et al. (2018), arXiv:1803.05407. */
+  swa?: Omit<AverageOptions, "decay">;
   /**
    * Skip a step whole if any gradient is not finite, as if the batch had never been; default true where gradients are measured
    * anyway (clipping by norm, dynamic loss scaling), else false.
@@ -70,7 +99,10 @@ export interface OptimizerOptions extends GroupOptions {
 /** Options with everything settled. */
 export interface Settled {
   readonly label: string;
-  readonly clip: { readonly globalNorm: number; readonly tensorNorm: number; readonly p: number };
+  readonly clip: { readonly globalNorm: number; readonly tensorNorm: number; readonly p: number; readonly eps: number };
+  readonly lookahead: Required<LookaheadOptions> | undefined;
+  /** `decay` is undefined for SWA. */
+  readonly average: { readonly decay: number | undefined; readonly start: number; readonly every: number } | undefined;
   readonly skipNonFinite: boolean;
   /** Gradients are measured before the update. */
   readonly measures: boolean;
@@ -82,18 +114,26 @@ export interface Settled {
 }
 
 const KNOWN = [
-  ...["rule", "params", "groups", "clip", "skipNonFinite", "lossScale", "accumulate", "monitor", "label"],
+  ...["rule", "rules", "params", "groups", "clip", "skipNonFinite", "lossScale", "accumulate", "monitor", "label"],
   ...["lr", "lrScale", "referenceLr", "weightDecay", "decayMode", "cautious", "toward", "l1", "clipValue", "frozen"],
+  ...["cautiousUpdate", "lookahead", "ema", "swa"],
 ];
 
 /** @throws {OptionError} */
 export function settle(options: OptimizerOptions): Settled {
   checkKeys("createOptimizer", "", options, KNOWN);
-  if (typeof options.rule?.definition?.name !== "string")
-    throw new OptionError("createOptimizer", "rule", "must be a rule such as adamw()", options.rule);
-  const where = options.rule.definition.name;
+  const { rule, rules } = options;
+  if (rules !== undefined && rule !== undefined)
+    throw new OptionError("createOptimizer", "rule", "must not be given beside rules", rule.definition?.name);
+  if (rules === undefined && typeof rule?.definition?.name !== "string")
+    throw new OptionError("createOptimizer", "rule", "must be a rule such as adamw()", rule);
+  if (rules !== undefined && options.groups !== undefined) {
+    const must = "must be given to the rule they belong to, rules[i].groups";
+    throw new OptionError("createOptimizer", "groups", must, options.groups);
+  }
+  const where = rule?.definition.name ?? "rules";
   const { clip = {}, monitor, label = "optim" } = options;
-  checkKeys(where, "clip", clip, ["globalNorm", "tensorNorm", "normType", "value"]);
+  checkKeys(where, "clip", clip, ["globalNorm", "tensorNorm", "normType", "value", "eps"]);
   const positive = (option: string, value: unknown): number => {
     if (value === undefined) return 0;
     checkNumber(where, option, value, { min: 2 ** -126 });
@@ -103,6 +143,8 @@ export function settle(options: OptimizerOptions): Settled {
   const tensorNorm = positive("clip.tensorNorm", clip.tensorNorm);
   const { normType = 2 } = clip;
   if (normType !== Infinity) checkNumber(where, "clip.normType", normType, { min: 1, max: 12 });
+  const { eps = 1e-6 } = clip;
+  checkNumber(where, "clip.eps", eps, { min: 0 });
   if (clip.value !== undefined) checkNumber(where, "clip.value", clip.value, { min: 0 });
   if (monitor !== undefined) checkKeys(where, "monitor", monitor, ["every"]);
   const { every = 1 } = monitor ?? {};
@@ -129,7 +171,9 @@ export function settle(options: OptimizerOptions): Settled {
   checkBoolean(where, "skipNonFinite", skipNonFinite);
   return {
     label: `${label} ${where}`,
-    clip: { globalNorm, tensorNorm, p: normType === Infinity ? 0 : normType },
+    clip: { globalNorm, tensorNorm, p: normType === Infinity ? 0 : normType, eps },
+    lookahead: settleLookahead(where, options.lookahead),
+    average: settleAverage(where, options),
     skipNonFinite,
     measures: normed || skipNonFinite,
     staticLossScale,
@@ -138,6 +182,31 @@ export function settle(options: OptimizerOptions): Settled {
     unscale: 1 / (staticLossScale * (reduce === "mean" ? microBatches : 1)),
     every: monitor === undefined ? 0 : every,
   };
+}
+
+function settleLookahead(where: string, given: LookaheadOptions | undefined): Settled["lookahead"] {
+  if (given === undefined) return undefined;
+  checkKeys(where, "lookahead", given, ["k", "alpha", "init"]);
+  const { k = 6, alpha = 0.5, init = "initial" } = given as LookaheadOptions;
+  checkNumber(where, "lookahead.k", k, { min: 1, max: 2 ** 31, whole: true });
+  checkNumber(where, "lookahead.alpha", alpha, { min: 2 ** -126, max: 1 });
+  if (init !== "initial" && init !== "first-sync")
+    throw new OptionError(where, "lookahead.init", 'must be "initial" or "first-sync"', init);
+  return { k, alpha, init };
+}
+
+function settleAverage(where: string, { ema, swa }: OptimizerOptions): Settled["average"] {
+  if (ema !== undefined && swa !== undefined)
+    throw new OptionError(where, "swa", "must not be given beside ema: there is one average", swa);
+  const given = ema ?? swa;
+  if (given === undefined) return undefined;
+  const name = ema === undefined ? "swa" : "ema";
+  checkKeys(where, name, given, ema === undefined ? ["start", "every"] : ["decay", "start", "every"]);
+  const { decay, start = 1, every = 1 } = given as AverageOptions;
+  if (ema !== undefined) checkNumber(where, "ema.decay", decay, { min: 0, max: 1, open: true });
+  checkNumber(where, `${name}.start`, start, { min: 1, max: 2 ** 31, whole: true });
+  checkNumber(where, `${name}.every`, every, { min: 1, max: 2 ** 31, whole: true });
+  return { decay, start, every };
 }
 
 const STORAGE = 0x80;
@@ -151,6 +220,7 @@ const STORAGE = 0x80;
 export function checkParams(
   where: string,
   params: readonly ParamSpec[],
+  rules: readonly MatchedRule[],
   groups: readonly Group[],
   taken: ReadonlySet<string>,
 ): TensorSpec[] {
@@ -169,8 +239,10 @@ export function checkParams(
     if (data !== undefined && (!(data instanceof Float32Array) || data.length !== size)) {
       throw new OptionError(where, `${at}.data (${name})`, `must be a Float32Array of ${size} elements`, data);
     }
-    const group = groupOf(groups, info);
-    if (param === undefined && grad === undefined) return { ...info, size, group, data };
+    const group = groupOf(rules, groups, info);
+    if (group < 0) throw new OptionError(where, `${at} (${name})`, "must match one of the rules", name);
+    const placed = { size, group, rule: groups[group]?.rule ?? 0, order: taken.size + i };
+    if (param === undefined && grad === undefined) return { ...info, ...placed, data };
     if (data !== undefined)
       throw new OptionError(
         where,
@@ -182,10 +254,11 @@ export function checkParams(
       param: checkSlice(where, `${at}.param (${name})`, param, size),
       grad: checkSlice(where, `${at}.grad (${name})`, grad, size),
     };
-    return { ...info, size, group, attached };
+    return { ...info, ...placed, attached };
   });
   checkOverlaps(where, specs);
-  return specs;
+  // Tensors of one rule lie side by side, so that one dispatch covers them.
+  return specs.sort((a, b) => a.rule - b.rule);
 }
 
 function checkShape(where: string, option: string, shape: unknown): number {

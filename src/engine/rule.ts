@@ -4,10 +4,25 @@ import { checkBoolean, checkKeys, checkNumber } from "./checks.ts";
 import { DECAY_MODES, type DecayMode } from "./decay.ts";
 
 /** A hyper-parameter's value. Lists are what PyTorch writes as tuples, such as `betas`. */
-export type HyperValue = number | boolean | readonly number[];
+export type HyperValue = number | boolean | string | readonly number[];
 
 /** Options of a rule by name. */
 export type HyperOptions = Readonly<Record<string, HyperValue>>;
+
+/** Numbers that a group carries from update to update, by name. */
+export type Carry = Readonly<Record<string, number>>;
+
+/** What follows, update by update, from a group's learning rates: computed on the host in float64. */
+export interface Recursion<O> {
+  /** Before the first update. */
+  readonly start: Carry;
+  /** Update `update` (1 for the first) at learning rate `lr`: what is carried on, and further fields of `struct Hyper` (`f32`). */
+  readonly next: (
+    options: O,
+    carry: Carry,
+    at: { readonly lr: number; readonly update: number },
+  ) => { readonly carry: Carry; readonly hyper: Readonly<Record<string, number>> };
+}
 
 /** A rule: its WGSL, its state, and how its options become numbers. `O` are its options, all present. */
 export interface RuleDefinition<O extends HyperOptions = HyperOptions> {
@@ -24,10 +39,32 @@ export interface RuleDefinition<O extends HyperOptions = HyperOptions> {
   readonly path?: string;
   /** Options and their defaults. Numbers must be finite and >= 0 unless `check` says otherwise. */
   readonly defaults: O;
+  /** What options that are words may be. */
+  readonly choices?: Readonly<Record<string, readonly string[]>>;
   /** Names of the state slots, in order. */
   readonly slots: readonly string[];
   /** Whether a group with these options uses `slot`; default all. A slot is allocated if any group uses it or a later one. */
   readonly usesSlot?: (slot: string, options: O) => boolean;
+  /** Slots that hold nothing from one step to the next: they are not saved. */
+  readonly scratch?: readonly string[];
+  /**
+   * The WGSL has `fn prepare_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Prepared` too, which runs over
+   * all elements before the update and gives two sums per tensor. With `sums` it may not store state; with `state` it may.
+   */
+  readonly prepares?: "sums" | "state";
+  /**
+   * The WGSL settles on numbers between `prepare_rule` and the update: with `tensor`,
+   * `fn settle_rule(s: Settling, lr: f32, h: Hyper, t: StepRow) -> vec4f` gives those of each tensor, which `update_rule` finds in
+   * `tensor_numbers`; with `together`, `fn settle_all(...)`, alike, gives those of all tensors, found in `shared_numbers`. Both
+   * get what they gave before, and `update_rule` finds lambda of decay mode `rule` in `rule_decay`.
+   */
+  readonly settles?: "tensor" | "together";
+  /** Names of these numbers, as PyTorch's state has them; `undefined` for one that is not kept from step to step. */
+  readonly numbers?: readonly (string | undefined)[];
+  /** See {@link Recursion}. */
+  readonly recursion?: Recursion<O>;
+  /** The own step count from which decay acts on a tensor; default 1. */
+  readonly decayFrom?: number;
   /** Fields of `struct Hyper` (all `f32`), in order, from the options. Computed in float64, rounded once. */
   readonly hyper: (options: O) => Readonly<Record<string, number>>;
   /** Fields of `struct StepRow` (all `f32`), in order, for a tensor's own step count t >= 1. */
@@ -47,7 +84,7 @@ export interface RuleDefinition<O extends HyperOptions = HyperOptions> {
   readonly lr?: number;
   /** Default decay; 0. */
   readonly weightDecay?: number;
-  /** Default decay mode; `decoupled`. */
+  /** Default decay mode; `decoupled`. A rule whose default is `rule` does that mode itself. */
   readonly decayMode?: DecayMode;
 }
 
@@ -81,6 +118,7 @@ export function resolveHyper(rule: RuleDefinition, where: string, base: HyperOpt
     const like = rule.defaults[name];
     if (typeof like === "boolean") checkBoolean(where, name, value);
     else if (typeof like === "number") checkNumber(where, name, value, { min: 0 });
+    else if (typeof like === "string") checkChoice(where, name, value, rule.choices?.[name] ?? []);
     else {
       const size = like?.length ?? 0;
       if (!Array.isArray(value) || value.length !== size)
@@ -93,6 +131,17 @@ export function resolveHyper(rule: RuleDefinition, where: string, base: HyperOpt
   }
   rule.check?.(where, options);
   return options;
+}
+
+function checkChoice(where: string, option: string, value: unknown, choices: readonly string[]): void {
+  if (typeof value !== "string" || !choices.includes(value))
+    throw new OptionError(where, option, `must be one of ${choices.join(", ")}`, value);
+}
+
+/** Names of the fields of `struct Hyper`. */
+export function hyperNames({ hyper, recursion, defaults }: RuleDefinition): string[] {
+  const carried = recursion?.next(defaults, recursion.start, { lr: 1, update: 1 }).hyper ?? {};
+  return [...Object.keys(hyper(defaults)), ...Object.keys(carried)];
 }
 
 /** Fields of a WGSL struct, in order, with their types if these are not `f32`; undefined where it is not declared. */
@@ -114,9 +163,9 @@ function checkDefinition(rule: RuleDefinition): void {
   checkSlots(where, rule.slots);
   checkFunction(where, "hyper", rule.hyper);
   if (rule.stepRow !== undefined) checkFunction(where, "stepRow", rule.stepRow);
-  checkDefaults(where, rule.defaults);
+  checkDefaults(where, rule.defaults, rule.choices ?? {});
   const expected = {
-    Hyper: Object.keys(rule.hyper(rule.defaults)),
+    Hyper: hyperNames(rule),
     StepRow: Object.keys(rule.stepRow?.(rule.defaults, 1) ?? { unused: 0 }),
   };
   for (const [struct, fields] of Object.entries(expected)) {
@@ -142,9 +191,13 @@ function checkFunction(where: string, option: string, value: unknown): void {
 }
 
 /** Defaults say of which type an option is: a number, a yes or no, or a list of so many numbers. */
-function checkDefaults(where: string, defaults: unknown): void {
+function checkDefaults(where: string, defaults: unknown, choices: Readonly<Record<string, readonly string[]>>): void {
   checkKeys(where, "defaults", defaults, Object.keys(defaults ?? {}));
   for (const [name, value] of Object.entries(defaults)) {
+    if (typeof value === "string") {
+      checkChoice(where, `defaults.${name}`, value, choices[name] ?? []);
+      continue;
+    }
     const numbers = Array.isArray(value) && value.length >= 2 ? value : [value];
     if (typeof value !== "boolean" && !numbers.every(Number.isFinite))
       throw new OptionError(

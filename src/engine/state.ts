@@ -1,19 +1,17 @@
 /** State dicts: everything by tensor name, versioned, exact; hyper-parameters apart from state. */
 import { StateDictError } from "../errors.ts";
 import { slotRanges, type Tensor, type Window } from "../host/memory.ts";
-import { CONTROL, TENSOR_CONTROL, Words } from "../kernels/layouts.ts";
+import { CONTROL, SHARED_NUMBERS, TENSOR_CONTROL, TENSOR_NUMBERS, Words } from "../kernels/layouts.ts";
+import type { GroupPast } from "./group-records.ts";
 import { type Group, valueAt } from "./groups.ts";
 import { decodeScale, type LossScaleState, writeScale } from "./loss-scaler.ts";
-import type { Overrides } from "./overrides.ts";
-import type { HyperOptions, RuleDefinition } from "./rule.ts";
+import { extraSlot, type Overrides } from "./overrides.ts";
+import type { Carry, HyperOptions, RuleDefinition } from "./rule.ts";
 
 // GPUBufferUsage.COPY_DST; the global is not there in Node.
 const COPY_DST = 0x8;
 const FORMAT = "webgpu-optim/state";
 const VERSION = 1;
-
-/** Name of the slot that holds the values which decay pulls toward. */
-const ANCHOR = "anchor";
 
 /** State of one tensor. */
 export interface TensorState {
@@ -23,6 +21,8 @@ export interface TensorState {
   readonly param: Float32Array;
   /** By PyTorch's names: `exp_avg`, `momentum_buffer`, ... */
   readonly slots: Readonly<Record<string, Float32Array>>;
+  /** Numbers that a rule keeps for a whole tensor, by PyTorch's names: `exp_avg_sq` of NovoGrad. */
+  readonly numbers?: Readonly<Record<string, number>>;
   /** Numbers that follow from step count and options, by PyTorch's names: `mu_product` of NAdam. Never loaded. */
   readonly scalars?: Readonly<Record<string, number>>;
 }
@@ -37,13 +37,18 @@ export interface GroupState {
   readonly hyper: HyperOptions;
   /** Sum of the fractions removed by decay so far; null for `coupled`. This one is state, and is loaded. */
   readonly decayDose: number | null;
+  /** What the rule carries from update to update for this group: `weight_sum` of Schedule-Free. */
+  readonly carry?: Carry;
 }
 
 /** A saved optimizer. */
 export interface StateDict {
   readonly format: typeof FORMAT;
   readonly version: typeof VERSION;
+  /** Name of the rule; of several, joined by `+`. */
   readonly rule: string;
+  /** Numbers that a rule keeps for all its tensors together: `d` of Prodigy. */
+  readonly numbers?: Readonly<Record<string, number>>;
   readonly stepsApplied: number;
   readonly stepsSkipped: number;
   /** With dynamic loss scaling. */
@@ -56,10 +61,9 @@ export interface StateDict {
 export interface StateTarget {
   readonly device: GPUDevice;
   readonly label: string;
-  readonly rule: RuleDefinition;
+  readonly rules: readonly { readonly definition: RuleDefinition; readonly overrides: Overrides }[];
   readonly tensors: readonly Tensor[];
   readonly groups: readonly Group[];
-  readonly overrides: Overrides;
   readonly control: GPUBuffer;
   /** 1 / (static loss scale * micro-batches). */
   readonly unscale: number;
@@ -68,13 +72,38 @@ export interface StateTarget {
 }
 
 /** A tensor's slots: name and place among the state slots. */
-function slotsOf({ rule, groups, overrides }: StateTarget, tensor: Tensor): { name: string; slot: number }[] {
-  const group = groups[tensor.group] as Group;
-  const slots = rule.slots
+function slotsOf(target: StateTarget, tensor: Tensor): { name: string; slot: number }[] {
+  const { definition, overrides } = ruleOf(target, tensor);
+  const group = target.groups[tensor.group] as Group;
+  const slots = definition.slots
     .map((name, slot) => ({ name, slot }))
-    .filter(({ name, slot }) => slot < overrides.ruleSlots && (rule.usesSlot?.(name, group.hyper) ?? true));
-  if (group.toward !== undefined) slots.push({ name: ANCHOR, slot: overrides.ruleSlots });
+    .filter(({ name, slot }) => slot < overrides.ruleSlots && (definition.usesSlot?.(name, group.hyper) ?? true))
+    .filter(({ name }) => !definition.scratch?.includes(name));
+  for (const name of overrides.extraSlots) {
+    if (name !== "anchor" || group.toward !== undefined)
+      slots.push({ name, slot: extraSlot(overrides, name) as number });
+  }
   return slots;
+}
+
+function ruleOf({ rules }: StateTarget, tensor: Tensor): StateTarget["rules"][number] {
+  return rules[tensor.rule] as StateTarget["rules"][number];
+}
+
+function nameOf({ rules }: StateTarget): string {
+  return rules.map(({ definition }) => definition.name).join("+");
+}
+
+type NumberField = (typeof TENSOR_NUMBERS)[number] | (typeof SHARED_NUMBERS)[number];
+
+/** Names of a rule's numbers that are kept, with the fields they lie in. */
+function numbersOf<F extends NumberField>(
+  { settles, numbers = [] }: RuleDefinition,
+  kind: "tensor" | "together",
+  fields: readonly F[],
+): { name: string; field: F }[] {
+  if (settles !== kind) return [];
+  return numbers.flatMap((name, i) => (name === undefined ? [] : [{ name, field: fields[i] as F }]));
 }
 
 /** An optimizer at one moment: the copies are on their way, whatever is stepped meanwhile. */
@@ -94,7 +123,12 @@ export interface Snapshot {
 export async function readTensors(
   target: StateTarget,
   { tensors, counts, windows, data }: Snapshot,
-): Promise<{ skipped: number; scale: ArrayBuffer; tensors: Record<string, TensorState> }> {
+): Promise<{
+  skipped: number;
+  scale: ArrayBuffer;
+  numbers: Record<string, number> | undefined;
+  tensors: Record<string, TensorState>;
+}> {
   const [control, scale, ...memory] = (await data) as [ArrayBuffer, ArrayBuffer, ...ArrayBuffer[]];
   const words = new Words(control);
   const floats = memory.map((buffer) => new Float32Array(buffer));
@@ -110,34 +144,45 @@ export async function readTensors(
   const result: Record<string, TensorState> = {};
   for (const tensor of tensors) {
     const slots = slotsOf(target, tensor).map(({ name, slot }) => [name, gather(tensor, 1, slot)] as const);
-    const { skipped } = words.read(TENSOR_CONTROL, CONTROL.length + tensor.index * TENSOR_CONTROL.length);
-    const step = (counts[tensor.index] as number) - skipped;
-    const scalars = target.rule.scalars?.((target.groups[tensor.group] as Group).hyper, step);
+    const decided = words.read(TENSOR_CONTROL, CONTROL.length + tensor.index * TENSOR_CONTROL.length);
+    const step = (counts[tensor.index] as number) - decided.skipped;
+    const { definition } = ruleOf(target, tensor);
+    const scalars = definition.scalars?.((target.groups[tensor.group] as Group).hyper, step);
+    const numbers = numbersOf(definition, "tensor", TENSOR_NUMBERS).map(({ name, field }) => [name, decided[field]]);
     result[tensor.name] = {
       shape: tensor.shape,
       step,
       param: gather(tensor, 0, 0),
       slots: Object.fromEntries(slots),
+      ...(numbers.length > 0 && { numbers: Object.fromEntries(numbers) }),
       ...(scalars && { scalars }),
     };
   }
-  return { skipped: words.read(CONTROL, 0).skipped, scale, tensors: result };
+  const decided = words.read(CONTROL, 0);
+  const shared = sharedNumbers(target).map(({ name, field }) => [name, decided[field]]);
+  const numbers = shared.length > 0 ? Object.fromEntries(shared) : undefined;
+  return { skipped: decided.skipped, scale, numbers, tensors: result };
 }
 
-/** A state dict of a snapshot. `doses` are asked for once the number of updates is known. */
+function sharedNumbers({ rules }: StateTarget): { name: string; field: (typeof SHARED_NUMBERS)[number] }[] {
+  return rules.flatMap(({ definition }) => numbersOf(definition, "together", SHARED_NUMBERS));
+}
+
+/** A state dict of a snapshot. `pastOf` is asked for what the groups carry once the number of updates is known. */
 export async function collectState(
   target: StateTarget,
   snapshot: Snapshot,
-  doses: (applied: number) => readonly (number | null)[],
+  pastOf: (applied: number) => readonly GroupPast[],
 ): Promise<StateDict> {
-  const { skipped, scale, tensors } = await readTensors(target, snapshot);
+  const { skipped, scale, numbers, tensors } = await readTensors(target, snapshot);
   const { steps, groups } = snapshot;
   const stepsApplied = steps - skipped;
-  const dose = doses(stepsApplied);
+  const pasts = pastOf(stepsApplied);
   return {
     format: FORMAT,
     version: VERSION,
-    rule: target.rule.name,
+    rule: nameOf(target),
+    ...(numbers && { numbers }),
     stepsApplied,
     stepsSkipped: skipped,
     ...(target.scale ? { lossScale: decodeScale(scale) } : {}),
@@ -148,7 +193,8 @@ export async function collectState(
       weightDecay: valueAt(g.weightDecay, stepsApplied),
       decayMode: g.decayMode,
       hyper: g.hyper,
-      decayDose: dose[i] ?? null,
+      decayDose: pasts[i]?.dose ?? null,
+      ...(pasts[i]?.carry && { carry: pasts[i].carry }),
     })),
     tensors,
   };
@@ -173,7 +219,10 @@ export function checkState(state: StateDict, target: StateTarget): void {
       differences.push(`${what} must be ${must}, got ${typeof got === "string" ? JSON.stringify(got) : String(got)}`);
   };
   const count = (x: unknown): boolean => Number.isInteger(x) && (x as number) >= 0 && (x as number) < 2 ** 31;
-  expect("rule", state.rule === target.rule.name, target.rule.name, state.rule);
+  expect("rule", state.rule === nameOf(target), nameOf(target), state.rule);
+  const finite = (what: string, got: unknown): void =>
+    expect(what, typeof got === "number" && Number.isFinite(Math.fround(got)), "a finite number", got);
+  for (const { name } of sharedNumbers(target)) finite(`numbers.${name}`, state.numbers?.[name]);
   expect("stepsApplied", count(state.stepsApplied), "a whole number >= 0", state.stepsApplied);
   expect("stepsSkipped", count(state.stepsSkipped), "a whole number >= 0", state.stepsSkipped);
   if (target.scale) {
@@ -195,14 +244,17 @@ export function checkState(state: StateDict, target: StateTarget): void {
       groupNames,
       state.groups.map((g: GroupState | null) => g?.name).join(", "),
     );
-    for (const g of state.groups as (GroupState | null)[]) {
+    (state.groups as (GroupState | null)[]).forEach((g, i) => {
+      const { recursion } = target.rules[target.groups[i]?.rule ?? 0]?.definition ?? {};
+      for (const name of Object.keys(recursion?.start ?? {}))
+        finite(`groups: ${g?.name}: carry.${name}`, g?.carry?.[name]);
       expect(
         `groups: ${g?.name}: decayDose`,
         g?.decayDose === null || (Number.isFinite(g?.decayDose) && (g?.decayDose ?? -1) >= 0),
         "a number >= 0 or null",
         g?.decayDose,
       );
-    }
+    });
   }
   const tensors: Readonly<Record<string, TensorState>> =
     typeof state.tensors === "object" && state.tensors !== null ? state.tensors : {};
@@ -236,6 +288,8 @@ export function checkState(state: StateDict, target: StateTarget): void {
       got.step,
     );
     values(`${at}: param`, got.param, tensor.size);
+    for (const { name } of numbersOf(ruleOf(target, tensor).definition, "tensor", TENSOR_NUMBERS))
+      finite(`${at}: numbers.${name}`, got.numbers?.[name]);
     const { usage } = tensor.param.buffer;
     expect(`${at}: usage of the buffer to load into`, (usage & COPY_DST) !== 0, "COPY_DST", usage);
     const slots = slotsOf(target, tensor);
@@ -264,9 +318,15 @@ export function applyState(target: StateTarget, state: StateDict): void {
     skipped: state.stepsSkipped,
     loss_scale: 1,
     clip: 1,
+    ...Object.fromEntries(sharedNumbers(target).map(({ name, field }) => [field, state.numbers?.[name] ?? 0])),
   });
-  target.tensors.forEach((_, k) => {
-    control.write(TENSOR_CONTROL, CONTROL.length + k * TENSOR_CONTROL.length, { factor: target.unscale });
+  target.tensors.forEach((tensor, k) => {
+    const { name: tensorName, size, rule } = tensor;
+    const numbers = numbersOf(ruleOf(target, tensor).definition, "tensor", TENSOR_NUMBERS).map(
+      ({ name, field }) => [field, state.tensors[tensorName]?.numbers?.[name] ?? 0] as const,
+    );
+    const decided = { factor: target.unscale, size, rule, ...Object.fromEntries(numbers) };
+    control.write(TENSOR_CONTROL, CONTROL.length + k * TENSOR_CONTROL.length, decided);
   });
   queue.writeBuffer(target.control, 0, control.u32);
   if (target.scale && state.lossScale) writeScale(target.device, target.scale, state.lossScale);

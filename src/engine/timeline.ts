@@ -4,7 +4,7 @@
  */
 import type { Memory } from "../host/memory.ts";
 import type { StepEncoder } from "../host/step.ts";
-import type { GroupRecords } from "./group-records.ts";
+import type { GroupPast, GroupRecords } from "./group-records.ts";
 import type { Group } from "./groups.ts";
 import { Participation } from "./participation.ts";
 import type { StepRows, StepTable } from "./step-rows.ts";
@@ -19,7 +19,8 @@ export interface TimelineParts {
   readonly memory: Memory;
   readonly step: StepEncoder;
   readonly records: GroupRecords;
-  readonly rows: StepRows;
+  /** By rule. */
+  readonly rows: readonly StepRows[];
   /** Steps can be skipped. */
   readonly measures: boolean;
 }
@@ -37,9 +38,9 @@ export class Timeline {
 
   constructor(parts: TimelineParts) {
     this.#parts = parts;
-    parts.rows.ahead = ROWS_AHEAD_AT_FIRST;
+    for (const rows of parts.rows) rows.ahead = ROWS_AHEAD_AT_FIRST;
     this.adopt();
-    parts.rows.ahead = ROWS_AHEAD;
+    for (const rows of parts.rows) rows.ahead = ROWS_AHEAD;
   }
 
   /** The updates that the coming step may turn out to be, by the number of steps that have been skipped. */
@@ -54,9 +55,8 @@ export class Timeline {
 
   /** Takes on tensors and groups that are new. */
   adopt(): void {
-    const { memory, step, records, groups } = this.#parts;
-    this.participation.adopt(memory.tensors.length, this.steps);
-    step.resizeRecords(records.rows, records.width * groups.length);
+    this.participation.adopt(this.#parts.memory.tensors.length, this.steps);
+    this.#resizeRecords();
     this.layOutRows();
   }
 
@@ -69,8 +69,15 @@ export class Timeline {
     this.#writeStepRows();
     const { first, last } = this.possible;
     const overwrites = records.outdated(groups, first, last) && step.lends;
-    if (records.grow(first, last) || overwrites) step.resizeRecords(records.rows, records.width * groups.length);
-    records.write(groups, this.#tables, first, last, (row, words) => step.writeRecords(row, words));
+    if (records.grow(first, last) || overwrites) this.#resizeRecords();
+    records.write(groups, this.#tables, first, last, (rule, row, words) => step.writeRecords(rule, row, words));
+  }
+
+  #resizeRecords(): void {
+    const { step, records, groups } = this.#parts;
+    records.widths.forEach((width, rule) => {
+      step.resizeRecords(rule, records.rows, width * groups.length);
+    });
   }
 
   /** The step has been encoded. */
@@ -88,43 +95,49 @@ export class Timeline {
   }
 
   /** Begins after `applied` updates and `skipped` skipped steps. `countOf` gives a tensor's own updates. */
-  restart(applied: number, skipped: number, doses: readonly (number | null)[], countOf: (k: number) => number): void {
+  restart(applied: number, skipped: number, pasts: readonly GroupPast[], countOf: (k: number) => number): void {
     const { records, memory, groups } = this.#parts;
     this.steps = applied + skipped;
     this.#knownStep = this.steps;
     this.#knownSkipped = skipped;
     for (const { index } of memory.tensors) this.participation.reset(index, this.steps - countOf(index), this.steps);
-    records.restart(applied, doses, groups.length);
+    records.restart(applied, pasts, groups.length);
     this.layOutRows();
   }
 
   /** Options that rows by step count depend on have changed. */
   layOutRows(): void {
     const { groups, rows } = this.#parts;
-    this.#tables = groups.map((g) => rows.table(g.hyper));
+    this.#tables = groups.map((g) => (rows[g.rule] as StepRows).table(g.hyper));
     this.#layOutTables();
     this.#writeStepRows();
   }
 
   #layOutTables(): void {
     const { rows, step, records } = this.#parts;
-    rows.compact(new Set(this.#tables));
-    step.resizeStepRows(rows.length * rows.width);
+    const used = new Set(this.#tables);
+    rows.forEach((ofRule, rule) => {
+      ofRule.compact(used);
+      step.resizeStepRows(rule, ofRule.length * ofRule.width);
+    });
     records.touch();
   }
 
   /** Uploads rows by step count, for every count that a tensor may have reached. */
   #writeStepRows(): void {
-    const { rows, step } = this.#parts;
+    const { rows, step, groups } = this.#parts;
     const { least, most } = this.participation.bounds;
     const highest = this.steps + 1 - least;
     const lowest = Math.max(1, this.possible.first - most);
     let grown = false;
-    for (const table of this.#tables) grown = rows.grow(table, highest) || grown;
+    const rowsOf = (g: number): StepRows => rows[groups[g]?.rule ?? 0] as StepRows;
+    this.#tables.forEach((table, g) => {
+      grown = rowsOf(g).grow(table, highest) || grown;
+    });
     if (grown) this.#layOutTables();
-    for (const table of this.#tables) {
-      const upload = rows.missing(table, lowest, highest);
-      if (upload) step.writeStepRows(upload.at * rows.width, upload.words);
-    }
+    this.#tables.forEach((table, g) => {
+      const upload = rowsOf(g).missing(table, lowest, highest);
+      if (upload) step.writeStepRows(groups[g]?.rule ?? 0, upload.at * rowsOf(g).width, upload.words);
+    });
   }
 }

@@ -24,6 +24,10 @@ export interface TensorSpec {
   readonly shape: readonly number[];
   readonly size: number;
   readonly group: number;
+  /** Which of the optimizer's rules it follows. */
+  readonly rule: number;
+  /** Place in the order in which tensors were given. */
+  readonly order: number;
   readonly data?: Float32Array | undefined;
   readonly attached?: { param: BufferRange; grad: BufferRange } | undefined;
 }
@@ -45,6 +49,8 @@ export interface Tensor {
   readonly shape: readonly number[];
   readonly size: number;
   group: number;
+  readonly rule: number;
+  readonly order: number;
   param: BufferRange;
   grad: BufferRange;
   readonly firstChunk: number;
@@ -56,6 +62,8 @@ export interface Tensor {
 /** Chunks `chunkBegin` to `chunkEnd`, which one dispatch covers. Offsets and sizes in bytes. */
 export interface Window {
   readonly storage: Storage;
+  /** All its tensors follow this rule. */
+  readonly rule: number;
   readonly chunkBegin: number;
   chunkEnd: number;
   param: BufferRange;
@@ -72,6 +80,8 @@ export interface Chunk {
   readonly tensor: number;
   readonly first: number;
   readonly count: number;
+  /** Its first element in the tensor. */
+  readonly from: number;
 }
 
 // Offsets of bindings must be multiples of this on every device.
@@ -87,8 +97,8 @@ export interface MemoryOptions {
   readonly limits: Limits;
   /** Elements per chunk; a multiple of 64. */
   readonly chunk: number;
-  /** State slots per element. */
-  readonly slots: number;
+  /** State slots per element, by rule. */
+  readonly slots: readonly number[];
   /** Whether sums of micro-batches are kept. */
   readonly accumulates: boolean;
 }
@@ -201,22 +211,29 @@ export class Memory {
     const { limits, chunk, slots } = this.#options;
     // The state of a window is one binding, and lies in one buffer.
     const most = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
-    const largest = Math.floor(most / 4 / Math.max(1, slots) / chunk) * chunk;
-    if (largest === 0) {
-      throw new DeviceError(
-        `${this.#where}: a binding of ${most} bytes, the most of this device, cannot hold a chunk of ${chunk} elements in ${slots} slots`,
-      );
-    }
+    const largestOf = (rule: number): number => {
+      const ofRule = slots[rule] ?? 0;
+      const largest = Math.floor(most / 4 / Math.max(1, ofRule) / chunk) * chunk;
+      if (largest === 0) {
+        throw new DeviceError(
+          `${this.#where}: a binding of ${most} bytes, the most of this device, cannot hold a chunk of ${chunk} elements in ${ofRule} slots`,
+        );
+      }
+      return largest;
+    };
     let window: Window | undefined;
     let begin = 0;
     for (const { spec, at } of placed) {
       const bytes = spec.size * 4;
+      const largest = largestOf(spec.rule);
       const tensor: Tensor = {
         index: this.#tensorsBefore + this.tensors.length,
         name: spec.name,
         shape: [...spec.shape],
         size: spec.size,
         group: spec.group,
+        rule: spec.rule,
+        order: spec.order,
         param: { buffer: param.buffer, offset: param.offset + at * 4, size: bytes },
         grad: { buffer: grad.buffer, offset: grad.offset + at * 4, size: bytes },
         firstChunk: this.#chunksBefore + this.chunks.length,
@@ -226,10 +243,12 @@ export class Memory {
       this.tensors.push(tensor);
       for (let from = 0; from < spec.size; from += chunk) {
         const count = Math.min(chunk, spec.size - from);
-        if (window === undefined || at + from + align(count) - begin > largest) {
+        const full = at + from + align(count) - begin > largest;
+        if (window === undefined || full || window.rule !== spec.rule) {
           begin = at + from;
           window = {
             storage,
+            rule: spec.rule,
             chunkBegin: this.#chunksBefore + this.chunks.length,
             chunkEnd: 0,
             param,
@@ -243,6 +262,7 @@ export class Memory {
           tensor: tensor.index,
           first: (at + from - begin) / storage.lanes,
           count: Math.ceil(count / storage.lanes),
+          from,
         });
         window.chunkEnd = this.#chunksBefore + this.chunks.length;
         window.stride = align(at + from - begin + count);
@@ -264,7 +284,7 @@ export class Memory {
     this.#allocate(
       "state",
       windows,
-      (w) => Math.max(ALIGNMENT_BYTES, w.stride * slots * 4),
+      (w) => Math.max(ALIGNMENT_BYTES, w.stride * (slots[w.rule] ?? 0) * 4),
       (w, range) => {
         w.state = range;
       },

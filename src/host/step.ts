@@ -5,11 +5,24 @@
 import type { Kernel } from "../kernels/kernel.ts";
 import { CONTROL, FIGURES, HEADER, TENSOR_CONTROL, TENSOR_FIGURES, Words } from "../kernels/layouts.ts";
 import { F32, F32X4, type Storage } from "../kernels/storage.ts";
-import { NO_FIGURES, PLAIN_DECAY, UPDATE } from "../kernels/update.ts";
+import { NO_AVERAGE, NO_FIGURES, PLAIN_DECAY, UPDATE } from "../kernels/update.ts";
 import type { WgslFile } from "../kernels/wgsl.ts";
 import type { Limits } from "./limits.ts";
 import type { BufferRange, Memory, Window } from "./memory.ts";
 import { type Compiled, compileKernel } from "./pipelines.ts";
+
+/** One of the rules, as its kernels are compiled. */
+export interface RuleKernels {
+  readonly wgsl: WgslFile;
+  /** Values of overrides: of what opens chunks and decays, of averages, of the rule itself. */
+  readonly overrides: Readonly<Record<"shell" | "average" | "rule", Readonly<Record<string, number>>>>;
+  /** Some group has `toward`, `cautious`, `l1` or `cautiousUpdate`. */
+  readonly modifiesDecay: boolean;
+  readonly cautiousUpdates: boolean;
+  /** What the rule does before it updates; see `RuleDefinition`. */
+  readonly prepares: "sums" | "state" | undefined;
+  readonly settles: "tensor" | "together" | undefined;
+}
 
 /** What does not change over an optimizer's life. */
 export interface StepOptions {
@@ -17,15 +30,12 @@ export interface StepOptions {
   readonly limits: Limits;
   /** Invocations per workgroup, at most 64: workgroup memory stays within 1 KiB. */
   readonly workgroup: number;
-  readonly rule: WgslFile;
-  /** Values of the rule's overrides. */
-  readonly ruleOverrides: Readonly<Record<string, number>>;
-  readonly updateOverrides: Readonly<Record<string, number>>;
+  readonly rules: readonly RuleKernels[];
+  /** Parameters are averaged over the steps. */
+  readonly averages: boolean;
   /** Gradients are measured before the update. `p` of the norm, 0 for infinity. */
   readonly measure: { readonly p: number; readonly lossScale: 0 | 1 | 2 } | undefined;
   readonly monitors: boolean;
-  /** Some group has `toward`, `cautious` or `l1`. */
-  readonly modifiesDecay: boolean;
   readonly clipsValue: boolean;
   readonly accumulates: boolean;
   /** What raw gradients are multiplied by where nothing is measured, and so `control` decides nothing. */
@@ -56,13 +66,25 @@ const STORAGE = 0x80;
 const COPY_SRC = 0x4;
 const COPY_DST = 0x8;
 
-type Variant = "measure" | "control" | "update" | "update figures" | "summarize" | "accumulate first" | "accumulate";
+type Variant =
+  | "measure"
+  | "control"
+  | "prepare"
+  | "settle"
+  | "update"
+  | "update figures"
+  | "summarize"
+  | "accumulate first"
+  | "accumulate";
 
-/** A compiled variant of a kernel; without a storage format it works on tables alone. */
+/** A compiled variant of a kernel. */
 interface Stage extends Compiled {
   readonly kernel: Kernel;
   readonly variant: Variant;
+  /** Undefined for one that works on tables alone. */
   readonly storage: Storage | undefined;
+  /** Undefined for one that is the same for all rules. */
+  readonly rule: number | undefined;
   /** The newest bind group of each window, and what it binds. */
   readonly bound: Map<Window, { param: BufferRange; grad: BufferRange; group: GPUBindGroup }>;
 }
@@ -73,11 +95,14 @@ export class StepEncoder {
   readonly #memory: Memory;
   readonly #options: StepOptions;
   readonly #pipelines = new Map<string, Stage>();
+  /** In the order in which they are to run. */
+  #stages = new Map<Variant, readonly Stage[]>();
   readonly #headers: GPUBuffer;
   readonly #scaler: GPUBuffer;
   readonly #headerWords = new Words(HEADER.length);
-  #records!: GPUBuffer;
-  #stepRows!: GPUBuffer;
+  /** By rule. */
+  readonly #records: GPUBuffer[] = [];
+  readonly #stepRows: GPUBuffer[] = [];
   #table!: GPUBuffer;
   #tableStaging!: GPUBuffer;
   #tableWords!: Uint32Array<ArrayBuffer>;
@@ -87,7 +112,7 @@ export class StepEncoder {
   control!: GPUBuffer;
   /** `struct Figures` of the newest monitored step. */
   figures!: GPUBuffer;
-  #shared = new Map<Variant, GPUBindGroup>();
+  #shared = new Map<Stage, GPUBindGroup>();
   #perWindow = new Map<Window, Map<string, GPUBindGroup>>();
   /** Steps in encoders of the caller's since the last submission of our own. */
   #lent = 0;
@@ -113,16 +138,21 @@ export class StepEncoder {
    * @throws {ShaderError} if the device refuses a kernel.
    */
   async compile(windows: readonly Window[] = this.#memory.windows): Promise<void> {
-    const { rule, measure, updateOverrides, ruleOverrides, monitors, accumulates, clipsValue, modifiesDecay } =
-      this.#options;
-    const [measuring, deciding, monitored, summing, modified, accumulating] = await Promise.all([
-      measure && import("../kernels/measure.ts"),
-      measure && import("../kernels/control.ts"),
-      monitors && import("../kernels/norm-figures.ts"),
-      monitors && import("../kernels/summarize.ts"),
-      modifiesDecay && import("../kernels/modified-decay.ts"),
-      accumulates && import("../kernels/accumulate.ts"),
-    ]);
+    const { rules, measure, averages, monitors, accumulates, clipsValue } = this.#options;
+    const prepares = rules.some((r) => r.prepares || r.cautiousUpdates);
+    const settles = rules.some((r) => r.settles || r.cautiousUpdates);
+    const [measuring, deciding, monitored, summing, modified, accumulating, averaged, preparing, settling] =
+      await Promise.all([
+        measure && import("../kernels/measure.ts"),
+        measure && import("../kernels/control.ts"),
+        monitors && import("../kernels/norm-figures.ts"),
+        monitors && import("../kernels/summarize.ts"),
+        rules.some((r) => r.modifiesDecay) && import("../kernels/modified-decay.ts"),
+        accumulates && import("../kernels/accumulate.ts"),
+        averages && import("../kernels/averages.ts"),
+        prepares && import("../kernels/prepare.ts"),
+        settles && import("../kernels/settle.ts"),
+      ]);
     const jobs: Promise<void>[] = [];
     const add = (
       variant: Variant,
@@ -130,8 +160,9 @@ export class StepEncoder {
       kernel: Kernel,
       constants: Record<string, number>,
       aliases: Record<string, WgslFile> = {},
+      rule?: number,
     ): void => {
-      const name = variantName(variant, storage);
+      const name = variantName(variant, storage, rule);
       if (this.#pipelines.has(name)) return;
       const files = storage ? { storage: storage.file, ...aliases } : aliases;
       const job = compileKernel(this.#device, `${this.#options.label} ${name}`, kernel, files, {
@@ -140,24 +171,39 @@ export class StepEncoder {
       });
       jobs.push(
         job.then(
-          (compiled) => void this.#pipelines.set(name, { ...compiled, kernel, variant, storage, bound: new Map() }),
+          (compiled) =>
+            void this.#pipelines.set(name, { ...compiled, kernel, variant, storage, rule, bound: new Map() }),
         ),
       );
     };
-    const decay = modified ? modified.MODIFIED_DECAY : PLAIN_DECAY;
-    const overrides = { ...updateOverrides, ...ruleOverrides };
+    const average = averaged ? averaged.AVERAGES : NO_AVERAGE;
     for (const storage of STORAGES) {
       if (!windows.some((w) => w.storage === storage)) continue;
       if (measuring) add("measure", storage, measuring.MEASURE, { NORM_P: measure?.p ?? 2 });
-      add("update", storage, UPDATE, overrides, { rule, decay, figures: NO_FIGURES });
-      if (monitored) {
-        const constants = { ...overrides, FIGURES_GRAD: Number(!measure) };
-        add("update figures", storage, monitored.UPDATE_FIGURES, constants, {
-          rule,
-          decay,
-          figures: monitored.NORM_FIGURES,
-        });
-      }
+      rules.forEach(({ wgsl, overrides, modifiesDecay, cautiousUpdates, prepares, settles }, r) => {
+        if (!windows.some((w) => w.storage === storage && w.rule === r)) return;
+        const decay = modifiesDecay && modified ? modified.MODIFIED_DECAY : PLAIN_DECAY;
+        const links = { rule: wgsl, decay, average };
+        const forUpdate = { ...overrides.shell, ...overrides.average, ...overrides.rule };
+        add("update", storage, UPDATE, forUpdate, { ...links, figures: NO_FIGURES }, r);
+        if (monitored) {
+          const constants = { ...forUpdate, FIGURES_GRAD: Number(!measure) };
+          const figures = monitored.NORM_FIGURES;
+          add("update figures", storage, monitored.UPDATE_FIGURES, constants, { ...links, figures }, r);
+        }
+        if (preparing && (prepares || cautiousUpdates)) {
+          const preparation = prepares ? preparing.RULE_PREPARATION : preparing.CAUTIOUS_PREPARATION;
+          const constants = { ...overrides.shell, ...overrides.rule, STORES: Number(prepares === "state") };
+          add("prepare", storage, preparing.PREPARE, constants, { ...links, preparation }, r);
+        }
+        if (settling && (settles || cautiousUpdates)) {
+          const { TENSOR_SETTLEMENT, TOGETHER_SETTLEMENT, CAUTIOUS_SETTLEMENT } = settling;
+          const settlement =
+            settles === "tensor" ? TENSOR_SETTLEMENT : settles ? TOGETHER_SETTLEMENT : CAUTIOUS_SETTLEMENT;
+          const constants = { ...overrides.rule, RULE: r, SUMS: Number(prepares !== undefined || cautiousUpdates) };
+          add("settle", undefined, settling.SETTLE, constants, { rule: wgsl, settlement }, r);
+        }
+      });
       if (accumulating) {
         add("accumulate first", storage, accumulating.ACCUMULATE, { FIRST: 1 });
         add("accumulate", storage, accumulating.ACCUMULATE, {});
@@ -172,6 +218,9 @@ export class StepEncoder {
       });
     const results = await Promise.allSettled(jobs);
     for (const result of results) if (result.status === "rejected") throw result.reason;
+    const ordered = [...this.#pipelines.values()].sort((a, b) => (a.rule ?? 0) - (b.rule ?? 0));
+    this.#stages = new Map();
+    for (const stage of ordered) this.#stages.set(stage.variant, [...(this.#stages.get(stage.variant) ?? []), stage]);
   }
 
   /** Makes what depends on the number of tensors and chunks; keeps what the device has counted for the tensors of before. */
@@ -190,7 +239,7 @@ export class StepEncoder {
     const table = new Uint32Array((rows + chunks.length) * 4);
     table.set(this.#tableWords);
     chunks.forEach((c, i) => {
-      table.set([c.tensor, c.first, c.count], (rows + i) * 4);
+      table.set([c.tensor, c.first, c.count, c.from], (rows + i) * 4);
     });
     this.#table = this.#buffer("table", table.byteLength, STORAGE | COPY_DST);
     this.#device.queue.writeBuffer(this.#table, 0, table);
@@ -204,8 +253,9 @@ export class StepEncoder {
     });
     this.#device.queue.writeBuffer(this.#windows, 0, words);
 
-    const { measure, monitors, clipsValue, workgroup } = this.#options;
-    const regions = monitors ? (clipsValue ? 3 : 2) : measure ? 1 : 0;
+    const { measure, monitors, clipsValue, workgroup, rules } = this.#options;
+    const sums = measure !== undefined || rules.some((r) => r.prepares || r.cautiousUpdates);
+    const regions = monitors ? (clipsValue ? 3 : 2) : sums ? 1 : 0;
     this.#partials = this.#buffer("partials", Math.max(16, regions * chunks.length * workgroup * 16), STORAGE);
     this.figures = this.#buffer(
       "figures",
@@ -215,8 +265,9 @@ export class StepEncoder {
 
     const control = new Words(CONTROL.length + TENSOR_CONTROL.length * tensors.length);
     control.write(CONTROL, 0, { loss_scale: 1, clip: 1 });
-    tensors.forEach((_, k) => {
-      control.write(TENSOR_CONTROL, CONTROL.length + k * TENSOR_CONTROL.length, { factor: this.#options.unscale });
+    tensors.forEach(({ size, rule }, k) => {
+      const factor = this.#options.unscale;
+      control.write(TENSOR_CONTROL, CONTROL.length + k * TENSOR_CONTROL.length, { factor, size, rule });
     });
     this.control = this.#buffer("control", control.u32.byteLength, STORAGE | COPY_SRC | COPY_DST);
     this.#device.queue.writeBuffer(this.control, 0, control.u32);
@@ -251,18 +302,19 @@ export class StepEncoder {
     else old?.destroy();
   }
 
-  /** A new ring of `rows` rows, each of the groups' records: `words` words. */
-  resizeRecords(rows: number, words: number): void {
-    this.#replace(this.#records);
-    this.#records = this.#buffer("records", rows * words * 4, STORAGE | COPY_DST);
+  /** A new ring of `rows` rows, each of the groups' records for a rule: `words` words. */
+  resizeRecords(rule: number, rows: number, words: number): void {
+    this.#replace(this.#records[rule]);
+    this.#records[rule] = this.#buffer("records", rows * words * 4, STORAGE | COPY_DST);
     this.forgetBindings();
   }
 
-  /** Room for the rows by step count, which are to be laid out anew. */
-  resizeStepRows(words: number): void {
-    if (this.#stepRows && this.#stepRows.size >= words * 4 && !this.lends) return;
-    this.#replace(this.#stepRows);
-    this.#stepRows = this.#buffer("step rows", Math.max(16, words * 4), STORAGE | COPY_DST);
+  /** Room for a rule's rows by step count, which are to be laid out anew. */
+  resizeStepRows(rule: number, words: number): void {
+    const old = this.#stepRows[rule];
+    if (old && old.size >= words * 4 && !this.lends) return;
+    this.#replace(old);
+    this.#stepRows[rule] = this.#buffer("step rows", Math.max(16, words * 4), STORAGE | COPY_DST);
     this.forgetBindings();
   }
 
@@ -286,12 +338,12 @@ export class StepEncoder {
     this.#device.queue.writeBuffer(this.#headers, slot * HEADER_STRIDE, u32);
   }
 
-  writeRecords(row: number, words: Words): void {
-    this.#device.queue.writeBuffer(this.#records, row * words.u32.byteLength, words.u32);
+  writeRecords(rule: number, row: number, words: Words): void {
+    this.#device.queue.writeBuffer(this.#records[rule] as GPUBuffer, row * words.u32.byteLength, words.u32);
   }
 
-  writeStepRows(at: number, words: Float32Array<ArrayBuffer>): void {
-    this.#device.queue.writeBuffer(this.#stepRows, at * 4, words);
+  writeStepRows(rule: number, at: number, words: Float32Array<ArrayBuffer>): void {
+    this.#device.queue.writeBuffer(this.#stepRows[rule] as GPUBuffer, at * 4, words);
   }
 
   /**
@@ -323,6 +375,8 @@ export class StepEncoder {
         this.#overWindows(pass, plan.slot, "measure");
         this.#once(pass, plan.slot, "control");
       }
+      this.#overWindows(pass, plan.slot, "prepare");
+      this.#once(pass, plan.slot, "settle");
       this.#overWindows(pass, plan.slot, plan.figures ? "update figures" : "update");
       if (plan.figures) this.#once(pass, plan.slot, "summarize");
     }
@@ -342,7 +396,7 @@ export class StepEncoder {
       pass.setPipeline(stage.pipeline);
       if (!stage.storage) pass.setBindGroup(0, this.#sharedBindings(stage), [0]);
       for (const window of windows) {
-        if (window.storage === stage.storage) pass.setBindGroup(0, this.#windowBindings(window, stage), [0]);
+        if (serves(stage, window)) pass.setBindGroup(0, this.#windowBindings(window, stage), [0]);
       }
     }
     pass.end();
@@ -352,12 +406,10 @@ export class StepEncoder {
   #overWindows(pass: GPUComputePassEncoder, slot: number, variant: Variant): void {
     const most = this.#options.limits.maxComputeWorkgroupsPerDimension;
     const offsets = [slot * HEADER_STRIDE];
-    for (const storage of STORAGES) {
-      const stage = this.#pipelines.get(variantName(variant, storage));
-      if (!stage) continue;
+    for (const stage of this.#stages.get(variant) ?? []) {
       pass.setPipeline(stage.pipeline);
       for (const window of this.#memory.windows) {
-        if (window.storage !== storage) continue;
+        if (!serves(stage, window)) continue;
         pass.setBindGroup(0, this.#windowBindings(window, stage), offsets);
         pass.dispatchWorkgroups(Math.min(window.chunkEnd - window.chunkBegin, most));
       }
@@ -365,15 +417,16 @@ export class StepEncoder {
   }
 
   #once(pass: GPUComputePassEncoder, slot: number, variant: Variant): void {
-    const stage = this.#pipelines.get(variant) as Stage;
-    pass.setPipeline(stage.pipeline);
-    pass.setBindGroup(0, this.#sharedBindings(stage), [slot * HEADER_STRIDE]);
-    pass.dispatchWorkgroups(1);
+    for (const stage of this.#stages.get(variant) ?? []) {
+      pass.setPipeline(stage.pipeline);
+      pass.setBindGroup(0, this.#sharedBindings(stage), [slot * HEADER_STRIDE]);
+      pass.dispatchWorkgroups(1);
+    }
   }
 
   #sharedBindings(stage: Stage): GPUBindGroup {
-    const group = this.#shared.get(stage.variant) ?? this.#bind(stage, {});
-    this.#shared.set(stage.variant, group);
+    const group = this.#shared.get(stage) ?? this.#bind(stage, {});
+    this.#shared.set(stage, group);
     return group;
   }
 
@@ -407,11 +460,11 @@ export class StepEncoder {
     return group;
   }
 
-  #bind({ kernel, layout, variant }: Stage, ranges: Readonly<Record<string, BufferRange>>): GPUBindGroup {
+  #bind({ kernel, layout, variant, rule = 0 }: Stage, ranges: Readonly<Record<string, BufferRange>>): GPUBindGroup {
     const whole: Readonly<Record<string, GPUBuffer>> = {
       table: this.#table,
-      records: this.#records,
-      step_rows: this.#stepRows,
+      records: this.#records[rule] as GPUBuffer,
+      step_rows: this.#stepRows[rule] as GPUBuffer,
       control: this.control,
       partials: this.#partials,
       figures: this.figures,
@@ -439,8 +492,8 @@ export class StepEncoder {
     this.settle();
     for (const buffer of [
       this.#headers,
-      this.#records,
-      this.#stepRows,
+      ...this.#records,
+      ...this.#stepRows,
       this.#table,
       this.#tableStaging,
       this.#windows,
@@ -458,8 +511,12 @@ export class StepEncoder {
 // Bind groups kept per window: a few variants, times the buffers that a framework's allocator hands round.
 const MOST_GROUPS = 24;
 
-function variantName(variant: Variant, storage: Storage | undefined): string {
-  return storage ? `${variant} ${storage.file.path}` : variant;
+function variantName(variant: Variant, storage: Storage | undefined, rule: number | undefined): string {
+  return [variant, storage?.file.path, rule].filter((part) => part !== undefined).join(" ");
+}
+
+function serves(stage: Stage, window: Window): boolean {
+  return stage.storage === window.storage && (stage.rule ?? window.rule) === window.rule;
 }
 
 const ids = new WeakMap<GPUBuffer, number>();

@@ -17,6 +17,7 @@ export const HEADER = [
   ["max_global_norm", "f32"],
   ["max_tensor_norm", "f32"],
   ["skip_non_finite", "u32"],
+  ["clip_eps", "f32"],
 ] as const satisfies Layout;
 
 /** `struct Window` of `shaders/lib/records.wgsl`. */
@@ -34,6 +35,13 @@ export const TENSOR_CONTROL = [
   ["max_grad", "f32"],
   ["non_finite", "u32"],
   ["bad_steps", "u32"],
+  ["size", "u32"],
+  ["rule", "u32"],
+  ["cautious", "f32"],
+  ["n0", "f32"],
+  ["n1", "f32"],
+  ["n2", "f32"],
+  ["n3", "f32"],
 ] as const satisfies Layout;
 
 /** `struct Control` of `shaders/lib/records.wgsl` before its array of `TensorControl`. */
@@ -43,7 +51,15 @@ export const CONTROL = [
   ["skipped", "u32"],
   ["loss_scale", "f32"],
   ["clip", "f32"],
+  ["s0", "f32"],
+  ["s1", "f32"],
+  ["s2", "f32"],
+  ["s3", "f32"],
 ] as const satisfies Layout;
+
+/** Names of a rule's numbers, for one tensor and for all of them. */
+export const TENSOR_NUMBERS = ["n0", "n1", "n2", "n3"] as const;
+export const SHARED_NUMBERS = ["s0", "s1", "s2", "s3"] as const;
 
 /** `struct GroupRecord` of `shaders/lib/group-record.wgsl` before the rule's `Hyper`. */
 export const GROUP_RECORD = [
@@ -55,12 +71,25 @@ export const GROUP_RECORD = [
   ["l1", "f32"],
   ["clip_value", "f32"],
   ["modifiers", "u32"],
+  ["lambda", "f32"],
+  ["rule_decay", "f32"],
+  ["cautious_factor", "f32"],
+  ["lookahead", "f32"],
+  ["average", "f32"],
   ["first_step_row", "u32"],
   ["last_step_row", "u32"],
 ] as const satisfies Layout;
 
 /** Bits of `GroupRecord.modifiers`, as the constants of `shaders/lib/group-record.wgsl`. */
-export const MODIFIER = { cautious: 1, toward: 2, l1Coupled: 4, l1Proximal: 8 } as const;
+export const MODIFIER = {
+  cautious: 1,
+  toward: 2,
+  l1Coupled: 4,
+  l1Proximal: 8,
+  cautiousUpdate: 16,
+  cautiousCOptim: 32,
+  cautiousLucidrains: 64,
+} as const;
 
 /** `struct LossScale` of `shaders/lib/loss-scale.wgsl`. */
 export const LOSS_SCALE = [

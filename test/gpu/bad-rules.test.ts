@@ -59,6 +59,7 @@ function rowsOfEveryOption({ name, defaults }: RuleDefinition): Row[] {
     const give = (value: unknown) => make({ [option]: value });
     if (typeof like === "boolean") return each(`${name}: ${option}`, NO_BOOLEANS, give);
     if (typeof like === "number") return each(`${name}: ${option}`, NO_RATES, give);
+    if (typeof like === "string") return each(`${name}: ${option}`, ["", "Adam", 0, true, null, [like]], give);
     return [
       ...each(`${name}: ${option}`, [0.9, like.slice(1), [...like, 0.9], "0.9", null, {}], give),
       ...like.flatMap((_, i) => each(`${name}: ${option}[${i}]`, NO_RATES, (v) => give(like.with(i, v)))),

@@ -1,0 +1,45 @@
+// What holds for all elements of a chunk: its group's record, the row of its tensor's step count, what its gradients are
+// multiplied by, and the rule's inputs. And access to its state.
+
+override NUMBERS: bool = false;   // the rule has numbers of its own
+override CAUTIOUS_UPDATES: bool = false; // some group updates cautiously
+override STORES: bool = true;      // false: the state is only looked at
+override DECAY_FROM: u32 = 1;     // the own step count from which a tensor is decayed
+
+struct Opened {
+  group: GroupRecord,
+  step_row: StepRow,
+  factor: f32,
+}
+
+fn open_chunk(chunk: vec4u, tensor: vec4u) -> Opened {
+  let row = applied_step(header.step, control.skipped) & header.record_mask;
+  var group = records[row * header.group_count + tensor.x];
+  let count = header.step - tensor.y - control.tensors[chunk.x].skipped;
+  if (DECAY_FROM > 1u && count < DECAY_FROM) {
+    group.decay = 0.0;
+    group.l1 = 0.0;
+  }
+  if (NUMBERS) {
+    tensor_numbers = vec4f(control.tensors[chunk.x].n0, control.tensors[chunk.x].n1, control.tensors[chunk.x].n2, control.tensors[chunk.x].n3);
+    shared_numbers = vec4f(control.s0, control.s1, control.s2, control.s3);
+    rule_decay = group.rule_decay;
+  }
+  if (CAUTIOUS_UPDATES) { cautious_scale = control.tensors[chunk.x].cautious; }
+  chunk_begin = chunk.y;
+  chunk_element = chunk.w;
+  return Opened(group, step_rows[group.first_step_row + min(count, group.last_step_row)], control.tensors[chunk.x].factor);
+}
+
+fn load_state(slot: u32, at: u32) -> Lane {
+  return unpack(state[slot * window.state_stride + at]);
+}
+
+fn store_state(slot: u32, at: u32, value: Lane) {
+  if (STORES) { state[slot * window.state_stride + at] = pack(value); }
+}
+
+// Number of the first of the elements `at` in its tensor.
+fn element_of(at: u32) -> u32 {
+  return chunk_element + (at - chunk_begin) * LANES;
+}

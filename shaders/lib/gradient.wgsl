@@ -1,0 +1,30 @@
+// From a raw gradient to the one that decay and rule see: unscaled and clipped.
+//   g <- grad * factor,  clamped to +- clip_value           the factor comes from `control`
+
+override CLIP_VALUE: bool = false;      // some group clips by value
+override KEEP_NON_FINITE: bool = false; // non-finite gradients are not skipped: they must survive clipping
+
+fn clipped_gradient(raw: Packed, factor: f32, clip_value: f32) -> Lane {
+  var g = unpack(raw) * factor;
+  if (KEEP_NON_FINITE) { g = keep_non_finite(g, lane_bits(raw), factor); }
+  if (CLIP_VALUE) {
+    let nan = is_nan(select(lane_bits(raw), lane_bits(pack(g)), KEEP_NON_FINITE));
+    g = select(clamp(g, Lane(-clip_value), Lane(clip_value)), g, nan);
+  }
+  return g;
+}
+
+fn is_nan(bits: LaneBits) -> LaneMask {
+  return (bits & LaneBits(0x7fffffffu)) > LaneBits(0x7f800000u);
+}
+
+// What IEEE arithmetic gives for raw * factor, by bits: NaN where either is NaN or an infinity meets factor 0.
+fn keep_non_finite(g: Lane, raw: LaneBits, factor: f32) -> Lane {
+  let factor_bits = bitcast<u32>(factor);
+  let lost = (factor_bits & 0x7fffffffu) > 0x7f800000u || factor == 0.0;
+  let bad = (raw & LaneBits(0x7f800000u)) == LaneBits(0x7f800000u);
+  var bits = select(lane_bits(pack(g)), raw, bad);
+  if (lost) { bits = select(bits, LaneBits(0x7fc00000u), bad); }
+  if (lost && factor != 0.0) { bits = LaneBits(0x7fc00000u); }
+  return lane_from_bits(bits);
+}

@@ -1,0 +1,40 @@
+import groupRecord from "../../shaders/lib/group-record.wgsl?raw";
+import prepared from "../../shaders/lib/prepared.wgsl?raw";
+import records from "../../shaders/lib/records.wgsl?raw";
+import ruleInputs from "../../shaders/lib/rule-inputs.wgsl?raw";
+import settling from "../../shaders/lib/settling.wgsl?raw";
+import settle from "../../shaders/settle.wgsl?raw";
+import cautious from "../../shaders/settlement/cautious.wgsl?raw";
+import tensor from "../../shaders/settlement/tensor.wgsl?raw";
+import together from "../../shaders/settlement/together.wgsl?raw";
+import type { Kernel } from "./kernel.ts";
+import type { WgslFile } from "./wgsl.ts";
+
+/** Stage 2b: sums to a rule's numbers. Its `settlement` is one of those below. */
+export const SETTLE: Kernel = {
+  name: "settle",
+  file: { path: "settle.wgsl", text: settle },
+  library: {
+    "lib/group-record": groupRecord,
+    "lib/prepared": prepared,
+    "lib/records": records,
+    "lib/rule-inputs": ruleInputs,
+    "lib/settling": settling,
+  },
+  entryPoint: "settle",
+  bindings: [
+    ["header", "header"],
+    ["table", "read"],
+    ["records", "read"],
+    ["step_rows", "read"],
+    ["control", "write"],
+    ["partials", "write"],
+  ],
+};
+
+/** Numbers of each tensor. */
+export const TENSOR_SETTLEMENT: WgslFile = { path: "settlement/tensor.wgsl", text: tensor };
+/** Numbers of all tensors of a rule together. */
+export const TOGETHER_SETTLEMENT: WgslFile = { path: "settlement/together.wgsl", text: together };
+/** Scales of cautious updates. */
+export const CAUTIOUS_SETTLEMENT: WgslFile = { path: "settlement/cautious.wgsl", text: cautious };
