@@ -6,8 +6,10 @@ export default defineConfig({
   plugins: [wgslPlugin()],
   publicDir: false,
   build: {
-    lib: { entry: "src/index.ts", formats: ["es"], fileName: "index" },
+    lib: { entry: { index: "src/index.ts", jax: "src/jax/index.ts" }, formats: ["es"] },
     target: "es2022",
+    // Peers of the adapters are the user's.
+    rolldownOptions: { external: /^@jax-js\// },
     // Whoever bundles the package minifies it; until then stack traces and licences stay readable.
     minify: false,
   },

@@ -18,6 +18,8 @@ export default defineConfig({
         },
       },
       {
+        // Found late, a package would reload the page in the middle of its tests.
+        optimizeDeps: { include: ["@jax-js/jax"] },
         server: {
           headers: { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" },
         },

@@ -14,6 +14,7 @@ import {
   ademamix,
   defineRule,
   lion,
+  madgrad,
   nadam,
   nadamw,
   type Rule,
@@ -31,6 +32,7 @@ import { adamax as adamaxTwin } from "./reference/adamax.ts";
 import { adan as adanTwin } from "./reference/adan.ts";
 import { ademamix as ademamixTwin } from "./reference/ademamix.ts";
 import { lion as lionTwin } from "./reference/lion.ts";
+import { madgrad as madgradTwin } from "./reference/madgrad.ts";
 import { nadam as nadamTwin } from "./reference/nadam.ts";
 import { nadamw as nadamwTwin } from "./reference/nadamw.ts";
 import { radam as radamTwin } from "./reference/radam.ts";
@@ -340,6 +342,25 @@ export const RULES: readonly RuleRow[] = [
     options: { momentum: 0 },
     draw: (random) => ({ maximize: coin(random) }),
     change: { maximize: true },
+  },
+  {
+    name: "madgrad",
+    rule: madgrad(),
+    twin: madgradTwin,
+    options: {},
+    draw: (random) => ({ momentum: between(random, 0.1, 0.99), eps: eps(random), maximize: coin(random) }),
+    change: { momentum: 0.7, eps: 1e-4 },
+    traces: { slots: ["x0"], because: "it is the initial parameter" },
+    movesWithoutLr: "eps is added to lr",
+  },
+  {
+    name: "madgrad without momentum",
+    rule: madgrad({ momentum: 0 }),
+    twin: madgradTwin,
+    options: { momentum: 0 },
+    draw: (random) => ({ momentum: 0, eps: eps(random), maximize: coin(random) }),
+    change: { eps: 1e-4 },
+    movesWithoutLr: "eps is added to lr",
   },
 ];
 

@@ -49,6 +49,12 @@ async function openDevice(options: TestDeviceOptions, onLost?: () => void): Prom
   const adapter = await navigator.gpu.requestAdapter({ featureLevel });
   if (!adapter) throw new Error("this browser has no WebGPU adapter; see the switches in test/browser/launch.ts");
   const device = await adapter.requestDevice(descriptor);
+  watchDevice(device, onLost);
+  return device;
+}
+
+/** Makes the errors of a device that a library has opened fail the running test too. Once per device. */
+export function watchDevice(device: GPUDevice, onLost?: () => void): void {
   alive.add(device);
   device.addEventListener("uncapturederror", ({ error }) => {
     errors.push(`${error.constructor.name} on device "${device.label}": ${error.message}`);
@@ -58,7 +64,6 @@ async function openDevice(options: TestDeviceOptions, onLost?: () => void): Prom
     onLost?.();
     if (reason !== "destroyed") errors.push(`device "${device.label}" was lost (${reason}): ${message}`);
   });
-  return device;
 }
 
 function isIterable(value: unknown): value is Iterable<unknown> {

@@ -43,8 +43,8 @@ export const WRONG_ADAM: Record<string, [Wrong<AdamOptions>, detected: string]> 
   // Uploading beta2 and subtracting it from 1 in float32 is 7e-6 off.
   "1 - beta in float32": [wrongAdam({ oneMinus: (beta) => 1 - Math.fround(beta) }), "adam/default"],
   "the largest v after the bias correction": [
-    (g, state, options, lr) => {
-      const u = adam.update(g, state, { ...options, amsgrad: false }, lr);
+    (g, state, options, lr, context) => {
+      const u = adam.update(g, state, { ...options, amsgrad: false }, lr, context);
       const { exp_avg: m, exp_avg_sq: v } = state.slots;
       const [beta1, beta2] = options.betas ?? [0.9, 0.999];
       const largest = slot(state, "max_exp_avg_sq", () => g.map(() => 0));
@@ -61,28 +61,29 @@ export const WRONG_ADAM: Record<string, [Wrong<AdamOptions>, detected: string]> 
 /** An SGD that is wrong somewhere. */
 export const WRONG_SGD: Record<string, [Wrong<SgdOptions>, detected: string]> = {
   "a first gradient that is damped": [
-    (g, state, options, lr) => {
+    (g, state, options, lr, context) => {
       slot(state, "momentum_buffer", () => g.map(() => 0));
-      return sgd.update(g, state, options, lr);
+      return sgd.update(g, state, options, lr, context);
     },
     "sgd/momentum-dampening",
   ],
   "lr inside the momentum": [
-    (g, state, options, lr) =>
+    (g, state, options, lr, context) =>
       sgd.update(
         g.map((x) => lr * x),
         state,
         options,
         1,
+        context,
       ),
     "sgd/momentum",
   ],
   "momentum that does not look ahead": [
-    (g, state, options, lr) => sgd.update(g, state, { ...options, nesterov: false }, lr),
+    (g, state, options, lr, context) => sgd.update(g, state, { ...options, nesterov: false }, lr, context),
     "sgd/nesterov-wd",
   ],
   "a momentum buffer that is lost": [
-    (g, _, options, lr) => sgd.update(g, { step: 1, slots: {} }, options, lr),
+    (g, _, options, lr, context) => sgd.update(g, { step: 1, slots: {} }, options, lr, context),
     "sgd/momentum",
   ],
 };

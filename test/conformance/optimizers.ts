@@ -73,6 +73,8 @@ const ofAdam = { ...shared, betas, eps, amsgrad: flag("amsgrad") };
 interface Entry {
   readonly rule: RuleName;
   readonly options: Readonly<Record<string, Convert>>;
+  /** What follows from several options of a group at once. */
+  readonly finish?: (options: GroupOptions) => GroupOptions;
 }
 
 const OPTIMIZERS: Readonly<Record<string, Entry>> = {
@@ -135,7 +137,19 @@ const OPTIMIZERS: Readonly<Record<string, Entry>> = {
       beta3_warmup: orNone("beta3Warmup"),
     },
   },
+  "MADGRAD@timm": {
+    rule: "madgrad",
+    options: { ...shared, momentum, eps, decoupled_decay: decayWhen(true, "decoupled") },
+    finish: decayWithinMean,
+  },
 };
+
+/** timm's MADGRAD decays before it takes the mean of positions, in which theta has the weight of the momentum. */
+function decayWithinMean(options: GroupOptions): GroupOptions {
+  const { decayMode, weightDecay = 0, momentum = 0.9 } = options;
+  if (decayMode !== "decoupled" || momentum === 0) return options;
+  return { ...options, weightDecay: weightDecay * Number(momentum) };
+}
 
 /** What will not be there, and why. */
 const NEVER: Readonly<Record<string, string>> = {
@@ -169,7 +183,7 @@ export function ruleOf(optimizer: string): RuleName {
  * @throws Error for an unknown option or a value of a wrong type.
  */
 export function groupOptions(optimizer: string, ...sources: readonly (ReferenceOptions | undefined)[]): GroupOptions {
-  const { options } = entryOf(optimizer);
+  const { options, finish } = entryOf(optimizer);
   const out: GroupOptions = {};
   for (const [name, value] of Object.entries(Object.assign({}, ...sources) as ReferenceOptions)) {
     const convert = Object.hasOwn(options, name) ? options[name] : undefined;
@@ -179,7 +193,7 @@ export function groupOptions(optimizer: string, ...sources: readonly (ReferenceO
     };
     Object.assign(out, convert(value, complain));
   }
-  return out;
+  return finish ? finish(out) : out;
 }
 
 function entryOf(optimizer: string): Entry {

@@ -11,6 +11,12 @@ export interface TensorState {
 /** Hyper-parameters by their names in the engine; each rule reads its own and fills in the defaults. */
 export type RuleOptions = Readonly<Record<string, unknown>>;
 
+/** What else an update may look at. */
+export interface UpdateContext {
+  /** The parameter before the step; the rule leaves it as it is. */
+  readonly theta: Float64Array;
+}
+
 export interface TwinRule<O = RuleOptions> {
   readonly name: string;
   readonly decayMode: DecayMode;
@@ -21,7 +27,7 @@ export interface TwinRule<O = RuleOptions> {
    * Advances the state by the gradient and returns the update `u`, learning rate included: without decay the parameters
    * become `theta - u`. `state.step` has been counted up already, so it is 1 at the first gradient.
    */
-  update(g: Float64Array, state: TensorState, options: O, lr: number): Float64Array;
+  update(g: Float64Array, state: TensorState, options: O, lr: number, context: UpdateContext): Float64Array;
 }
 
 /** The slot of that name, made by `first` if the tensor has none yet. */

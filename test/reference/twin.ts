@@ -168,7 +168,7 @@ export class Twin {
     if (group.maximize) scale(g, -1);
     coupleDecay(g, theta, anchor, decay);
     state.step++;
-    const u = rule.update(g, state, group, lr);
+    const u = rule.update(g, state, group, lr, { theta });
     (this.#options.applyUpdate ?? applyUpdate)(theta, u, anchor, decay);
   }
 

@@ -1,0 +1,49 @@
+// MADGRAD, momentumized adaptive dual averaging, as the authors' and timm's MADGRAD:
+//   L = (lr + eps) sqrt(t)                q <- q + L g^2                s <- s + L g
+//   z = x_0 - s / (cbrt(q) + eps)         x_0: theta before the first step
+//   theta <- mu theta + (1 - mu) z        so u = (1 - mu) (theta - x_0 + s / (cbrt(q) + eps))
+// Without momentum x_0 is theta + s / (cbrt(q) + eps) with s and q as they were, and no state: what decay has done stays done.
+// Source: Defazio & Jelassi (2021), arXiv:2101.11075; https://github.com/facebookresearch/madgrad.
+
+override MOMENTUM: bool = false;  // some group has momentum
+
+struct Hyper {
+  momentum: f32,            // mu
+  one_minus_momentum: f32,
+  eps: f32,
+}
+
+// By the tensor's own step count t.
+struct StepRow {
+  root: f32,                // sqrt(t)
+  first: f32,               // 1 in the first step, else 0
+}
+
+const GRAD_SUM_SQ = 0u;
+const S = 1u;
+const X0 = 2u;
+
+// `pow` goes through log2 and exp2 and may be off by tens of ulp; Newton's step squares that error away. Of a sum beyond float32
+// or none at all the root is finite and positive.
+fn cube_root(sum: Lane) -> Lane {
+  let x = clamp(sum, Lane(0x1p-126f), Lane(0x1.fffffep+127f));
+  let y = pow(x, Lane(1.0 / 3.0));
+  return y - (y - x / (y * y)) * (1.0 / 3.0);
+}
+
+fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Lane {
+  let weight = (lr + h.eps) * t.root;
+  let q_before = load_state(GRAD_SUM_SQ, at);
+  let s_before = load_state(S, at);
+  let q = q_before + weight * (g * g);
+  let s = s_before + weight * g;
+  store_state(GRAD_SUM_SQ, at, q);
+  store_state(S, at, s);
+  let away = s / (cube_root(q) + h.eps);
+  if (MOMENTUM) {
+    // Kept without momentum too, beside groups that have it: it may set in later.
+    if (t.first > 0.0) { store_state(X0, at, theta); }
+    if (h.momentum > 0.0) { return h.one_minus_momentum * ((theta - load_state(X0, at)) + away); }
+  }
+  return away - s_before / (cube_root(q_before) + h.eps);
+}
