@@ -1,42 +1,62 @@
 /** Parameters and groups that come later. Loaded when first used. */
-import { OptionError } from "../errors.ts";
+import { LifecycleError, OptionError } from "../errors.ts";
+import { type Memory, slotRanges, type TensorSpec, type Window } from "../host/memory.ts";
 import { inScopes } from "../host/scopes.ts";
+import { F32, F32X4 } from "../kernels/storage.ts";
 import { type Group, type GroupOptions, type GroupSpec, resolveGroups } from "./groups.ts";
 import type { OptimizerParts, RulePart } from "./optimizer.ts";
 import { checkParams, type ParamSpec } from "./options.ts";
 import { checkOverrides, overridesOf } from "./overrides.ts";
 import type { Timeline } from "./timeline.ts";
 
-/**
- * See `Optimizer.addParams`. Steps may be taken while it waits: until everything has been made and tried out, nothing is changed.
- *
- * @param owner `checkAlive` throws if the optimizer has been destroyed; `adopt` is called when the tensors are there.
- */
+/** The optimizer that parameters are added to. */
+export interface Owner {
+  /** @throws {LifecycleError} if the optimizer has been destroyed. */
+  readonly checkAlive: () => void;
+  /** Whether an `addParams` has begun and not ended. */
+  readonly adding: () => boolean;
+  /** Tensors have come. */
+  readonly adopt: () => void;
+  /** Steps are counted from another number. */
+  readonly restart: () => void;
+}
+
+/** What added tensors go on from, instead of from zero. */
+export interface Resumption {
+  /** Steps of the whole optimizer, where it is to go on from there too, and the decay dose of each group. */
+  readonly stepsApplied?: number;
+  readonly stepsSkipped?: number;
+  readonly doses?: readonly (number | null)[];
+  /** By tensor name: its own updates, and its state by slot. */
+  readonly tensors: Readonly<Record<string, { step: number; slots: Readonly<Record<string, Float32Array>> }>>;
+}
+
+/** See `Optimizer.openParams`. */
+export type AddParamsNow = (params: readonly ParamSpec[], from?: Resumption) => Promise<void>;
+
+type ExtraSlots = typeof import("./extra-slots.ts");
+
+/** What is to be added, checked. */
+interface Addition {
+  readonly groups: readonly Group[];
+  readonly tensors: readonly TensorSpec[];
+}
+
+/** See `Optimizer.addParams`. Steps may be taken while it waits: until everything has been made and tried out, nothing is changed. */
 export async function addParams(
   parts: OptimizerParts,
   timeline: Timeline,
   params: readonly ParamSpec[],
   specs: readonly GroupSpec[],
-  owner: { readonly checkAlive: () => void; readonly adopt: () => void },
+  owner: Owner,
 ): Promise<void> {
   const where = "addParams";
-  const { device, memory, step, rules, records, groups, settled } = parts;
-  const { name: _name, match: _match, initialLr: _initialLr, rule: _rule, hyper, ...defaults } = groups[0] as Group;
-  const first = rules[0] as RulePart;
-  const added = resolveGroups(first, { ...defaults, ...hyper } as GroupOptions, specs).slice(1);
-  const clash = added.find((g) => groups.some((old) => old.name === g.name));
-  if (clash) throw new OptionError(where, "groups: name", "must be unique", clash.name);
-  const all = [...groups, ...added];
-  const ofFirst = all.filter((g) => g.rule === 0);
-  checkOverrides(where, "groups", specs, first.overrides, overridesOf(first, ofFirst, settled));
-  const tensors = checkParams(where, params, rules, all, new Set(memory.tensors.map((t) => t.name)));
-  const copies = rules.some(({ overrides }) => overrides.extraSlots.length > 0);
-  const anchors = copies && (await import("./extra-slots.ts"));
-  if (anchors) anchors.checkAnchors(where, all, tensors);
-
+  const { device, memory, step } = parts;
+  const slots = await loadExtraSlots(parts);
+  const addition = check(where, parts, params, specs, slots);
   const extension = memory.extension(where);
   try {
-    await inScopes(device, where, () => extension.add(tensors));
+    await inScopes(device, where, () => extension.add(addition.tensors));
     await step.compile(extension.windows);
     await inScopes(device, where, () => step.rehearse(extension.windows));
     owner.checkAlive();
@@ -47,15 +67,113 @@ export async function addParams(
     throw error;
   }
   await inScopes(device, where, () => {
-    const applied = timeline.possible.first - 1;
-    const pasts = groups.map((_, g) => records.at(applied, g));
-    memory.join(extension);
-    groups.push(...added);
-    step.layOut();
-    records.restart(applied, pasts, groups.length);
-    timeline.adopt();
-    owner.adopt();
-    if (anchors) anchors.fillExtraSlots(device, settled.label, rules, groups, extension.tensors);
+    join(parts, timeline, addition, extension, owner, slots);
     step.rehearse();
   });
+}
+
+/** See `Optimizer.openParams`. */
+export async function openParams(parts: OptimizerParts, timeline: Timeline, owner: Owner): Promise<AddParamsNow> {
+  const where = "openParams";
+  const { device, memory, step } = parts;
+  const slots = await loadExtraSlots(parts);
+  // All that `compile` asks of a window is how its elements are packed.
+  await step.compile(parts.rules.flatMap((_, rule) => [F32X4, F32].map((storage) => ({ storage, rule }) as Window)));
+  owner.checkAlive();
+  if (memory.chunks.length === 0) memory.tensors.splice(0);
+  return (params, from) => {
+    owner.checkAlive();
+    if (owner.adding()) throw new LifecycleError(`${where}: addParams is under way; await it first`);
+    const addition = check(where, parts, params, [], slots);
+    const extension = memory.extension(where);
+    let thrown: { error: unknown } | undefined;
+    const accepted = inScopes(device, where, () => {
+      try {
+        extension.add(addition.tensors);
+      } catch (error) {
+        for (const buffer of extension.buffers) buffer.destroy();
+        thrown = { error };
+        throw error;
+      }
+      join(parts, timeline, addition, extension, owner, slots);
+      if (from) resume(parts, timeline, extension, from, owner);
+    });
+    if (!thrown) return accepted;
+    accepted.catch(() => {});
+    throw thrown.error;
+  };
+}
+
+async function loadExtraSlots({ rules }: OptimizerParts): Promise<ExtraSlots | undefined> {
+  return rules.some(({ overrides }) => overrides.extraSlots.length > 0) ? import("./extra-slots.ts") : undefined;
+}
+
+/** @throws {OptionError} */
+function check(
+  where: string,
+  { memory, rules, groups, settled }: OptimizerParts,
+  params: readonly ParamSpec[],
+  specs: readonly GroupSpec[],
+  slots: ExtraSlots | undefined,
+): Addition {
+  const { name: _name, match: _match, initialLr: _initialLr, rule: _rule, hyper, ...defaults } = groups[0] as Group;
+  const first = rules[0] as RulePart;
+  const added = resolveGroups(first, { ...defaults, ...hyper } as GroupOptions, specs).slice(1);
+  const clash = added.find((g) => groups.some((old) => old.name === g.name));
+  if (clash) throw new OptionError(where, "groups: name", "must be unique", clash.name);
+  const all = [...groups, ...added];
+  const ofFirst = all.filter((g) => g.rule === 0);
+  checkOverrides(where, "groups", specs, first.overrides, overridesOf(first, ofFirst, settled));
+  const tensors = checkParams(where, params, rules, all, new Set(memory.tensors.map((t) => t.name)));
+  slots?.checkAnchors(where, all, tensors);
+  return { groups: added, tensors };
+}
+
+/** Takes over what has been made. Within error scopes. */
+function join(
+  parts: OptimizerParts,
+  timeline: Timeline,
+  addition: Addition,
+  extension: Memory,
+  owner: Owner,
+  slots: ExtraSlots | undefined,
+): void {
+  const { device, memory, step, records, groups, settled, rules } = parts;
+  const applied = timeline.possible.first - 1;
+  const pasts = groups.map((_, g) => records.at(applied, g));
+  memory.join(extension);
+  groups.push(...addition.groups);
+  step.layOut();
+  records.restart(applied, pasts, groups.length);
+  timeline.adopt();
+  owner.adopt();
+  slots?.fillExtraSlots(device, settled.label, rules, groups, extension.tensors);
+}
+
+/** Gives tensors that have just joined their state. */
+function resume(
+  { device, rules, groups, records }: OptimizerParts,
+  timeline: Timeline,
+  { tensors }: Memory,
+  { stepsApplied, stepsSkipped = 0, doses, tensors: states }: Resumption,
+  owner: Owner,
+): void {
+  if (stepsApplied !== undefined) {
+    const { first } = timeline.possible;
+    const kept = groups.map((_, g) => {
+      const past = records.at(first - 1, g);
+      return { ...past, dose: doses?.[g] ?? past.dose };
+    });
+    timeline.restart(stepsApplied, stepsSkipped, kept, () => 0);
+    owner.restart();
+  }
+  for (const tensor of tensors) {
+    const state = states[tensor.name];
+    const { slots } = (rules[tensor.rule] as RulePart).definition;
+    timeline.participation.reset(tensor.index, timeline.steps - (state?.step ?? 0), timeline.steps);
+    for (const [name, values] of Object.entries(state?.slots ?? {})) {
+      for (const { buffer, offset, from, count } of slotRanges(tensor, slots.indexOf(name)))
+        device.queue.writeBuffer(buffer, offset, values as Float32Array<ArrayBuffer>, from, count);
+    }
+  }
 }

@@ -4,6 +4,7 @@ import type { BufferRange, Memory, Tensor } from "../host/memory.ts";
 import { ReadbackRing, readRanges } from "../host/readback.ts";
 import { HEADER_SLOTS, type StepEncoder } from "../host/step.ts";
 import { CONTROL, Words } from "../kernels/layouts.ts";
+import type { AddParamsNow, Owner } from "./add-params.ts";
 import { checkKeys } from "./checks.ts";
 import type { Figures } from "./figures.ts";
 import type { GroupRecords } from "./group-records.ts";
@@ -74,6 +75,7 @@ export class Optimizer {
   readonly #controlRing: ReadbackRing | undefined;
   #microBatch = 0;
   #adding: Promise<void> = Promise.resolve();
+  #addsUnderWay = 0;
   #uncollected: Reading | undefined;
   #destroyed = false;
   #lost: string | undefined;
@@ -133,9 +135,28 @@ export class Optimizer {
     this.#collect();
     const encoder = this.device.createCommandEncoder({ label: this.#parts.settled.label });
     record?.(encoder);
+    this.#stepInto(encoder, () => this.device.queue.submit([encoder.finish()]));
+  }
+
+  /**
+   * As {@link step}, at the end of what an encoder of the caller's holds already, and in the same submission: `submit` is called
+   * once and must submit it right away. For frameworks that keep an encoder open.
+   *
+   * @throws {LifecycleError} if the optimizer is destroyed or its device lost.
+   */
+  stepInto(encoder: GPUCommandEncoder, submit: () => void): void {
+    this.#alive("stepInto");
+    if (typeof encoder?.beginComputePass !== "function")
+      throw new OptionError("stepInto", "encoder", "must be a GPUCommandEncoder", encoder);
+    if (typeof submit !== "function") throw new OptionError("stepInto", "submit", "must be a function", submit);
+    this.#collect();
+    this.#stepInto(encoder, submit);
+  }
+
+  #stepInto(encoder: GPUCommandEncoder, submit: () => void): void {
     const what = this.#encode(encoder);
     const submitted = what && this.#copyBack(encoder, what);
-    this.device.queue.submit([encoder.finish()]);
+    submit();
     this.#parts.step.settle();
     submitted?.();
   }
@@ -204,12 +225,31 @@ export class Optimizer {
    */
   async addParams(params: readonly ParamSpec[], specs: readonly GroupSpec[] = []): Promise<void> {
     this.#alive("addParams");
+    this.#addsUnderWay += 1;
     const { addParams } = await import("./add-params.ts");
     // One after the other: each begins where the one before has ended.
-    const owner = { checkAlive: () => this.#alive("addParams"), adopt: () => this.#adopt() };
+    const owner = this.#owner("addParams");
     const adding = this.#adding.then(() => addParams(this.#parts, this.#timeline, params, specs, owner));
-    this.#adding = adding.catch(() => {});
+    const ended = (): void => {
+      this.#addsUnderWay -= 1;
+    };
+    this.#adding = adding.then(ended, ended);
     return adding;
+  }
+
+  /**
+   * Makes ready for parameters that turn up in the midst of synchronous code, as the variables of a framework do: compiles what any
+   * parameter may need. Tensors without elements, which an optimizer may begin with for want of others, are dropped if there are no
+   * others.
+   *
+   * @returns a function that adds parameters at once, to groups that are there. It throws as {@link addParams}; its promise tells
+   * what the device refuses (a destroyed buffer, no memory) after the fact: then the optimizer must be given up.
+   */
+  async openParams(): Promise<AddParamsNow> {
+    this.#alive("openParams");
+    const { openParams } = await import("./add-params.ts");
+    await this.#adding;
+    return openParams(this.#parts, this.#timeline, this.#owner("openParams"));
   }
 
   /**
@@ -441,9 +481,19 @@ export class Optimizer {
     if (newTables) this.#timeline.layOutRows();
   }
 
+  #owner(where: string): Owner {
+    return {
+      checkAlive: () => this.#alive(where),
+      adding: () => this.#addsUnderWay > 0,
+      adopt: () => this.#adopt(),
+      restart: () => this.#monitor?.restart(this.#timeline.steps),
+    };
+  }
+
   /** Takes on tensors that are new. */
   #adopt(): void {
     const { memory, step, settled, groups } = this.#parts;
+    this.#byName.clear();
     for (const tensor of memory.tensors) this.#byName.set(tensor.name, tensor);
     step.setHeader({
       group_count: groups.length,
