@@ -179,7 +179,7 @@ export class FusedState {
   async stateDict(params: unknown): Promise<StateDict> {
     const engine = this.#engine("stateDict");
     const leaves = this.#whole("stateDict", params);
-    for (const [name, array] of leaves) engine.attach(name, { param: { buffer: bufferOf(array) } });
+    this.#attach(engine, leaves);
     // What it saves it copies at once.
     const saved = engine.stateDict();
     for (const array of leaves.values()) array.dispose();
@@ -196,7 +196,7 @@ export class FusedState {
     const leaves = this.#whole("loadStateDict", params);
     const ours = new Map([...leaves].map(([name, { shape }]) => [name, np.zeros(shape, { device: "webgpu" })]));
     try {
-      for (const [name, array] of ours) engine.attach(name, { param: { buffer: bufferOf(array) } });
+      this.#attach(engine, ours);
       await engine.loadStateDict(saved);
     } catch (error) {
       for (const array of ours.values()) array.dispose();
@@ -211,6 +211,13 @@ export class FusedState {
     this.#optimizer?.destroy();
     this.#optimizer = undefined;
     this.#closeSpares();
+  }
+
+  /** Binds parameters, and no gradients: the buffers of the last ones may be parameters by now. */
+  #attach(engine: Optimizer, leaves: ReadonlyMap<string, JaxArray>): void {
+    const [, grad] = this.#openSpares();
+    for (const [name, array] of leaves)
+      engine.attach(name, { param: { buffer: bufferOf(array) }, grad: { buffer: grad } });
   }
 
   /** Tensors as the engine takes them. To be freed when it has. */

@@ -20,6 +20,7 @@ export async function jaxDevice(): Promise<GPUDevice> {
 /** A float32 array; without values, a ramp. */
 export function array(shape: readonly number[], values?: ArrayLike<number>): JaxArray {
   const size = shape.reduce((n, d) => n * d, 1);
+  if (size === 0) return np.zeros([...shape]);
   return np.array(values ? Float32Array.from(values) : ramp(size), { shape: [...shape] });
 }
 
