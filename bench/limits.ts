@@ -1,6 +1,6 @@
 /** What a run has to reach: ratios within one run and counts of calls, both meaningful on any machine. */
 import type { CaseName } from "./cases.ts";
-import type { CallCounts, Row, SoakRow, UpdateRow } from "./suite.ts";
+import type { CallCounts, Row, SoakRow, TimedSuite, UpdateRow } from "./suite.ts";
 
 /** One requirement, as measured. */
 export interface Verdict {
@@ -23,6 +23,8 @@ const count =
     row.counts[name];
 
 interface Limit {
+  /** Default `update`. */
+  readonly suite?: TimedSuite;
   readonly what: string;
   readonly impl: string;
   readonly cases: readonly CaseName[];
@@ -34,6 +36,7 @@ interface Limit {
 const every: readonly CaseName[] = ["cnn", "mlp", "many", "big", "mixed"];
 const small: readonly CaseName[] = ["cnn", "mlp", "many"];
 const fullest = "ours clip figures";
+const onJax = "ours on jax-js";
 
 const limits: readonly Limit[] = [
   { what: "TF.js adam / ours", impl: "tfjs", cases: small, value: overOurs, least: 10 },
@@ -51,6 +54,12 @@ const limits: readonly Limit[] = [
   { what: "plain: writeBuffer", impl: "ours", cases: every, value: count("writeBuffer"), most: 2 },
   { what: "clip, skip, figures: dispatches", impl: fullest, cases: every, value: count("dispatches"), most: 4 },
   { what: "clip, skip, figures: submits", impl: fullest, cases: every, value: count("submits"), most: 1 },
+  { suite: "jax", what: "jax-js jit / adapter", impl: "jax-js", cases: small, value: overOurs, least: 3 },
+  { suite: "jax", what: "adapter: dispatches", impl: onJax, cases: ["cnn"], value: count("dispatches"), most: 8 + 2 },
+  { suite: "jax", what: "adapter: dispatches", impl: onJax, cases: ["many"], value: count("dispatches"), most: 48 + 2 },
+  { suite: "jax", what: "adapter: passes", impl: onJax, cases: small, value: count("passes"), most: 1 },
+  { suite: "jax", what: "adapter: submits", impl: onJax, cases: small, value: count("submits"), most: 1 },
+  { suite: "jax", what: "adapter: createBuffer", impl: onJax, cases: small, value: count("createBuffer"), most: 0 },
 ];
 
 /** The verdict on every limit whose rows were measured. */
@@ -58,8 +67,10 @@ export function judge(rows: readonly Row[]): Verdict[] {
   return [
     ...limits.flatMap((limit) =>
       rows
-        .filter((row) => row.suite === "update")
-        .filter((row) => row.impl === limit.impl && limit.cases.includes(row.case))
+        .filter((row) => row.suite !== "soak")
+        .filter(
+          (row) => row.suite === (limit.suite ?? "update") && row.impl === limit.impl && limit.cases.includes(row.case),
+        )
         .map((row) => verdict(limit.what, row.case, limit.value(row), limit)),
     ),
     ...rows.filter((row) => row.suite === "soak").flatMap(judgeSoak),

@@ -1,6 +1,6 @@
 /** The run as Markdown, in the form in which README has it. */
 import type { Verdict } from "./limits.ts";
-import type { AdapterNames, Row, SoakRow, UpdateRow } from "./suite.ts";
+import { type AdapterNames, type Row, type SoakRow, suiteNames, type UpdateRow } from "./suite.ts";
 
 /** Under what the rows were measured. */
 export interface Header {
@@ -16,14 +16,16 @@ export interface Header {
 
 export function markdown(header: Header, rows: readonly Row[], verdicts: readonly Verdict[]): string {
   const { adapter, versions } = header;
-  const updates = rows.filter((row) => row.suite === "update");
+  const timed = suiteNames.map((name) =>
+    rows.filter((row) => row.suite !== "soak").filter((row) => row.suite === name),
+  );
   const soaks = rows.filter((row) => row.suite === "soak");
   return [
     `${header.browser}, ${adapter.description || adapter.vendor} (${adapter.architecture}), ${header.platform}, ${header.cpu}; ` +
       `${Object.entries(versions)
         .map(([name, version]) => `${name} ${version}`)
         .join(", ")}; commit ${header.commit}.`,
-    ...(updates.length ? [timesTable(updates), hostTable(updates), countsTable(updates)] : []),
+    ...timed.flatMap((own) => (own.length ? [timesTable(own), hostTable(own), countsTable(own)] : [])),
     ...soaks.map(soakLine),
     verdictTable(verdicts),
   ].join("\n\n");
@@ -32,7 +34,7 @@ export function markdown(header: Header, rows: readonly Row[], verdicts: readonl
 /** Median milliseconds until the GPU is done, and how many times ours in brackets. */
 function timesTable(rows: readonly UpdateRow[]): string {
   return byCase("ms per AdamW step", rows, (row) => {
-    const ratio = row.impl === "ours" ? "" : ` (${digits(row.over_ours)}x)`;
+    const ratio = row.over_ours === 1 ? "" : ` (${digits(row.over_ours)}x)`;
     return `${digits(row.median_ms)}${ratio}`;
   });
 }

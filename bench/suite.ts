@@ -1,8 +1,10 @@
 /** What passes between the bench's page, its suites and Node. Plain data and types only: both sides import it. */
 import type { CaseName } from "./cases.ts";
 
-export const suiteNames = ["update", "soak"] as const;
+export const suiteNames = ["update", "jax", "soak"] as const;
 export type SuiteName = (typeof suiteNames)[number];
+/** Suites that time steps, and so give rows of the same form. */
+export type TimedSuite = Exclude<SuiteName, "soak">;
 
 /** What the command line asks for. */
 export interface BenchRequest {
@@ -27,7 +29,7 @@ export interface CallCounts {
 }
 
 export interface UpdateRow {
-  readonly suite: "update";
+  readonly suite: TimedSuite;
   readonly case: CaseName;
   readonly impl: string;
   /** A step until the GPU is done: median and best of the rounds. */
@@ -35,7 +37,7 @@ export interface UpdateRow {
   readonly min_ms: number;
   /** The step call alone, without waiting for the GPU. */
   readonly host_ms: number;
-  /** This implementation's time over that of "ours" measured next to it: median over the rounds. */
+  /** This implementation's time over that of ours measured next to it: median over the rounds. */
   readonly over_ours: number;
   readonly counts: CallCounts;
   /** Largest error of a parameter before timing, in units of what is allowed (adamw-float64.ts). */
