@@ -6,7 +6,7 @@ export default defineConfig({
   plugins: [wgslPlugin()],
   publicDir: false,
   build: {
-    lib: { entry: ["src/index.ts", "src/jax/index.ts"], formats: ["es"] },
+    lib: { entry: ["src/index.ts", "src/checkpoint/index.ts", "src/jax/index.ts"], formats: ["es"] },
     target: "es2022",
     rolldownOptions: {
       // Peers of the adapters are the user's.
