@@ -138,6 +138,9 @@ describe("decay, by hand", () => {
     coupleDecay(g, Float64Array.of(4, -4), Float64Array.of(0, 1), { ...decay, mode: "coupled", l1: 0.25 });
     expect([...g]).toEqual([1.65, 0.25]);
   });
+  it("of the rule's own: nothing here, the rule has it in its update", () => {
+    expect(decayed({ mode: "rule" })).toEqual([3, -5, 5, -3]);
+  });
   it("cautious: only where the update goes the same way", () => {
     expect(decayed({ cautious: true })).toEqual([2.8, -5, 5, -2.8]);
     expect(decayed({ cautious: true, mode: "proximal", lambda: 0.5 })).toEqual([2.4, -5, 5, -2.4]);
@@ -233,6 +236,55 @@ describe("a twin", () => {
     const twin = new Twin({ rule: sgd, tensors, groups: [{ ...momentum, frozen: true }] });
     expect(twin.step([[3, 4]]).gradNorm).toBe(0);
     expect([...twin.param(0)]).toEqual([1, -2]);
+  });
+
+  it("clips each unit of a layer to a fraction of its parameters, and vectors as a whole", () => {
+    const twin = new Twin({
+      rule: sgd,
+      tensors: [
+        // Norms 5 and 0 of the rows: the second one counts as eps.
+        { data: [3, 4, 0, 0], shape: [2, 2] },
+        { data: [3, 4], shape: [2] },
+        { data: [3, 4], shape: [2] },
+      ],
+      groups: [{ lr: 1 }],
+      clip: { adaptive: { factor: 0.2, eps: 0.5 } },
+    });
+    twin.step([
+      [6, 8, 0.6, -0.8],
+      [0, 2],
+      [0.6, 0.7],
+    ]);
+    const moved = [0, 1, 2].map((k) => [...twin.param(k)].map((x) => Number(x.toFixed(12))));
+    expect(moved).toEqual([
+      [2.4, 3.2, -0.06, 0.08],
+      [3, 3],
+      [2.4, 3.3],
+    ]);
+  });
+
+  it("averages what has been stepped, tensors without a gradient too, and no step that is skipped", () => {
+    const twin = new Twin({
+      rule: sgd,
+      tensors: [{ data: [0] }, { data: [8] }],
+      groups: [{ lr: 1 }],
+      swa: {},
+      skipNonFinite: true,
+    });
+    for (const g of [-1, -2, Number.NaN, -3]) twin.step([[g], null]);
+    // 1, 3 and 6.
+    expect(twin.evaluated(0)[0]).toBeCloseTo(10 / 3, 12);
+    expect(twin.evaluated(1)[0]).toBeCloseTo(8, 12);
+  });
+
+  it("follows several rules at once, each with its own defaults", () => {
+    const groups = [{ rule: adamw }, { momentum: 0, lr: 1 }];
+    const twin = new Twin({ rule: sgd, tensors: [{ data: [1] }, { data: [1], group: 1 }], groups });
+    twin.step([[3], [3]]);
+    // AdamW moves by lr, and decays by lr times 0.01.
+    expect(twin.param(0)[0]).toBeCloseTo(1 - 1e-3 - 1e-5, 10);
+    expect(twin.param(1)[0]).toBe(-2);
+    expect(Object.keys(twin.state(0).slots)).toEqual(["exp_avg", "exp_avg_sq"]);
   });
 
   it("refuses gradients that do not fit", () => {

@@ -1,20 +1,17 @@
+import { type NewtonSchulz, newtonSchulz, QUINTIC } from "./newton-schulz.ts";
 import { elementCount } from "./prng.ts";
-import { length, type TwinRule, zeroSlot } from "./rule.ts";
-
-type Triple = readonly [number, number, number];
+import { type TwinRule, zeroSlot } from "./rule.ts";
 
 type Options = {
   readonly convention?: "keller-jordan" | "torch";
   readonly momentum?: number;
   readonly nesterov?: boolean;
   readonly nsSteps?: number;
-  readonly nsCoefficients?: Triple;
+  readonly nsCoefficients?: readonly [number, number, number];
   readonly eps?: number;
   /** torch's only. */
   readonly adjustLrFn?: "original" | "match_rms_adamw" | "spectral_unclamped";
 };
-
-const QUINTIC: Triple = [3.4445, -4.775, 2.0315];
 
 /**
  * Muon (Jordan et al. 2024): momentum whose singular values Newton and Schulz's iteration brings near 1. A tensor of three
@@ -34,14 +31,16 @@ export const muon: TwinRule<Options> = {
     });
     const cols = shape.length === 4 ? elementCount(shape.slice(1)) : shape.at(-1)!;
     const rows = shape.length === 4 ? shape[0]! : shape.at(-2)!;
+    const iteration: NewtonSchulz = {
+      rows,
+      cols,
+      polynomials: Array.from({ length: nsSteps }, () => nsCoefficients),
+      eps,
+      normalization: convention === "torch" ? "max" : "add",
+    };
     const out = new Float64Array(g.length);
-    for (let at = 0; at < g.length; at += rows * cols) {
-      const matrix = u.subarray(at, at + rows * cols);
-      const norm = length(matrix);
-      const divisor = convention === "torch" ? Math.max(norm, eps) : norm + eps;
-      const x = matrix.map((m) => m / divisor);
-      out.set(orthogonalized(x, rows, cols, nsSteps, nsCoefficients), at);
-    }
+    const size = rows * cols;
+    for (let at = 0; at < g.length; at += size) out.set(newtonSchulz(u.subarray(at, at + size), iteration), at);
     const scale = lr * scaleOf(options, shape);
     return out.map((x) => scale * x);
   },
@@ -53,36 +52,4 @@ function scaleOf({ convention = "torch", adjustLrFn = "original" }: Options, sha
   if (convention === "torch" && adjustLrFn === "match_rms_adamw") return 0.2 * Math.sqrt(Math.max(rows, cols));
   if (convention === "torch" && adjustLrFn === "spectral_unclamped") return Math.sqrt(rows / cols);
   return Math.sqrt(Math.max(1, rows / cols));
-}
-
-/** X <- a X + (b A + c A A) X with A = X X', on the transpose where that has fewer rows. */
-function orthogonalized(x: Float64Array, rows: number, cols: number, steps: number, [a, b, c]: Triple): Float64Array {
-  if (rows > cols)
-    return transposed(orthogonalized(transposed(x, rows, cols), cols, rows, steps, [a, b, c]), cols, rows);
-  let result = x;
-  for (let step = 0; step < steps; step++) {
-    const gram = product(result, transposed(result, rows, cols), rows, cols, rows);
-    const square = product(gram, gram, rows, rows, rows);
-    const mixed = gram.map((y, i) => b * y + c * square[i]!);
-    const turned = product(mixed, result, rows, rows, cols);
-    result = result.map((y, i) => a * y + turned[i]!);
-  }
-  return result;
-}
-
-function transposed(x: Float64Array, rows: number, cols: number): Float64Array {
-  return x.map((_, i) => x[(i % rows) * cols + Math.floor(i / rows)]!);
-}
-
-/** Of a matrix of rows x inner and one of inner x cols. */
-function product(x: Float64Array, y: Float64Array, rows: number, inner: number, cols: number): Float64Array {
-  const out = new Float64Array(rows * cols);
-  for (let r = 0; r < rows; r++) {
-    for (let k = 0; k < inner; k++) {
-      for (let col = 0; col < cols; col++) {
-        out[r * cols + col] = out[r * cols + col]! + x[r * inner + k]! * y[k * cols + col]!;
-      }
-    }
-  }
-  return out;
 }
