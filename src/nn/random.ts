@@ -13,11 +13,6 @@ export function randomWord(seed: number, stream: number, index: number): number 
   return mix(mix(mix(seed + 0x9e3779b9) + stream + 0x9e3779b9) + index + 0x9e3779b9);
 }
 
-/** `size` values, uniform in [-bound, bound). */
-export function uniform(seed: number, stream: number, size: number, bound: number): Float32Array<ArrayBuffer> {
-  return Float32Array.from({ length: size }, (_, k) => bound * (randomWord(seed, stream, k) / 2 ** 31 - 1));
-}
-
 /** The numbers from 0 to `count - 1` in random order (Fisher and Yates). */
 export function shuffled(seed: number, stream: number, count: number): Uint32Array<ArrayBuffer> {
   const order = Uint32Array.from({ length: count }, (_, k) => k);
@@ -29,4 +24,25 @@ export function shuffled(seed: number, stream: number, count: number): Uint32Arr
     order[j] = swap;
   }
   return order;
+}
+
+/** One stream of random numbers, by index. */
+export interface Random {
+  /** In [-1, 1). */
+  uniform(index: number): number;
+  /** Mean 0, standard deviation 1. */
+  normal(index: number): number;
+}
+
+/** Stream number `stream` of a seed. */
+export function randomStream(seed: number, stream: number): Random {
+  const uniform = (index: number) => randomWord(seed, stream, index) / 2 ** 31 - 1;
+  return {
+    uniform,
+    // Box and Muller; 1 - u is never 0. Browsers may differ in the last bit of the logarithm and the cosine.
+    normal: (index) => {
+      const u = randomWord(seed, stream, 2 * index) / 2 ** 32;
+      return Math.sqrt(-2 * Math.log(1 - u)) * Math.cos(Math.PI * uniform(2 * index + 1));
+    },
+  };
 }
