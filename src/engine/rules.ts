@@ -4,6 +4,7 @@
  */
 export * from "./rules/adam.ts";
 export * from "./rules/adaptive.ts";
+export * from "./rules/adopt.ts";
 export * from "./rules/madgrad.ts";
 export * from "./rules/momenta.ts";
 export * from "./rules/nadam.ts";
