@@ -1,16 +1,16 @@
 import { countCalls } from "../test/browser/count-calls.ts";
-import type { Implementation } from "./implementation.ts";
+import type { Timed } from "./implementation.ts";
 import type { CallCounts } from "./suite.ts";
 
 /** Steps that are counted; what an implementation does only now and then shall show up as well. */
 const STEPS = 24;
 
 /** WebGPU calls of a step on the implementation's own device, the largest number of each over some steps. */
-export async function countedStep(implementation: Implementation): Promise<CallCounts> {
+export async function countedStep(implementation: Timed, steps = STEPS): Promise<CallCounts> {
   const counter = countCalls();
   let most: CallCounts | undefined;
   try {
-    for (let i = 0; i < STEPS; i++) {
+    for (let i = 0; i < steps; i++) {
       counter.reset();
       implementation.step();
       await implementation.done();

@@ -1,12 +1,15 @@
 /** What the bench asks of everything it times: our engine, the peers and the floors. */
 import type { CaseTensor } from "./cases.ts";
 
-export interface Implementation {
+export interface Timed {
   readonly name: string;
-  /** One update of all tensors with the current gradients: encodes and submits, waits for nothing. */
+  /** The work that is timed, such as one update of all tensors: encodes and submits, waits for nothing. */
   step(): void;
   /** Until the GPU has done all that was submitted. */
   done(): Promise<void>;
+}
+
+export interface Implementation extends Timed {
   /** Gradients for the coming steps: those of the case times `factor`. */
   scaleGradients(factor: number): void;
   /** Parameters after all steps so far, in the order of the case. */

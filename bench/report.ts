@@ -33,7 +33,7 @@ export function markdown(header: Header, rows: readonly Row[], verdicts: readonl
 
 /** Median milliseconds until the GPU is done, and how many times ours in brackets. */
 function timesTable(rows: readonly UpdateRow[]): string {
-  return byCase("ms per AdamW step", rows, (row) => {
+  return byCase(rows[0]?.suite === "muon" ? "ms per orthogonalization" : "ms per AdamW step", rows, (row) => {
     const ratio = row.over_ours === 1 ? "" : ` (${digits(row.over_ours)}x)`;
     return `${digits(row.median_ms)}${ratio}`;
   });

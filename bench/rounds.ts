@@ -1,5 +1,5 @@
 /** Timing in rounds, and what is computed from the times. */
-import type { Implementation } from "./implementation.ts";
+import type { Timed } from "./implementation.ts";
 
 /** Times of one implementation against the baseline, measured in turns with it. One entry a round, in milliseconds. */
 export interface Times {
@@ -22,8 +22,8 @@ export interface RoundOptions {
  * does hits both and leaves their ratio alone. Which of the two goes first alternates.
  */
 export async function timeInRounds(
-  baseline: Implementation,
-  others: readonly Implementation[],
+  baseline: Timed,
+  others: readonly Timed[],
   { rounds, stepsPerTurn }: RoundOptions,
 ): Promise<Map<string, Times>> {
   const times = new Map(others.map(({ name }) => [name, { wall: [], host: [], baselineWall: [] } as Times]));
@@ -44,7 +44,7 @@ export async function timeInRounds(
   return times.set(baseline.name, own);
 }
 
-async function turn(implementation: Implementation, steps: number): Promise<{ wall: number; host: number }> {
+async function turn(implementation: Timed, steps: number): Promise<{ wall: number; host: number }> {
   const wall: number[] = [];
   const host: number[] = [];
   for (let i = 0; i < steps; i++) {
@@ -64,7 +64,7 @@ async function turn(implementation: Implementation, steps: number): Promise<{ wa
 }
 
 /** Steps that are not measured: pipelines, pools and caches come to rest. Returns the last step's time. */
-export async function warmUp(implementation: Implementation, steps: number): Promise<number> {
+export async function warmUp(implementation: Timed, steps: number): Promise<number> {
   let last = 0;
   for (let i = 0; i < steps; i++) last = (await turn(implementation, 1)).wall;
   return last;

@@ -1,10 +1,14 @@
 /** What passes between the bench's page, its suites and Node. Plain data and types only: both sides import it. */
 import type { CaseName } from "./cases.ts";
 
-export const suiteNames = ["update", "jax", "soak"] as const;
+export const suiteNames = ["update", "jax", "muon", "soak"] as const;
 export type SuiteName = (typeof suiteNames)[number];
 /** Suites that time steps, and so give rows of the same form. */
 export type TimedSuite = Exclude<SuiteName, "soak">;
+
+/** Matrices of the muon suite, rows x columns. */
+export const matrixCases = ["256x256", "1024x256"] as const;
+export type MatrixCase = (typeof matrixCases)[number];
 
 /** What the command line asks for. */
 export interface BenchRequest {
@@ -30,7 +34,7 @@ export interface CallCounts {
 
 export interface UpdateRow {
   readonly suite: TimedSuite;
-  readonly case: CaseName;
+  readonly case: CaseName | MatrixCase;
   readonly impl: string;
   /** A step until the GPU is done: median and best of the rounds. */
   readonly median_ms: number;
