@@ -1,9 +1,15 @@
 /** Grids of kernels in which every invocation has one number: `shaders/nn/lib/flat-index.wgsl`. */
 import flatIndex from "../../../shaders/nn/lib/flat-index.wgsl?raw";
+import sumOfAll from "../../../shaders/nn/lib/sum-of-all.wgsl?raw";
 import type { WgslFile } from "../../kernels/wgsl.ts";
 
 export const FLAT_INDEX: Readonly<Record<string, WgslFile>> = {
   "nn/lib/flat-index": { path: "nn/lib/flat-index.wgsl", text: flatIndex },
+};
+
+/** Sums over a workgroup. */
+export const SUM_OF_ALL: Readonly<Record<string, WgslFile>> = {
+  "nn/lib/sum-of-all": { path: "nn/lib/sum-of-all.wgsl", text: sumOfAll },
 };
 
 /** Workgroups that a dimension of a dispatch may have, on every device. */
