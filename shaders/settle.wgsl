@@ -17,9 +17,10 @@ override RULE: u32 = 0;           // which of the optimizer's rules this is
 override SUMS: bool = false;      // there are sums of `prepare`
 
 alias Lane = f32;
+alias LaneBits = u32;
 fn load_state(slot: u32, at: u32) -> Lane { return 0.0; }
 fn store_state(slot: u32, at: u32, value: Lane) {}
-fn element_of(at: u32) -> u32 { return at; }
+fn element_ids(at: u32) -> LaneBits { return at; }
 
 @group(0) @binding(0) var<uniform> header: Header;
 @group(0) @binding(1) var<storage, read> table: array<vec4u>;                  // tensor rows, then chunk rows

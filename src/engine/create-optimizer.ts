@@ -71,10 +71,12 @@ export async function createOptimizer(
   const { label } = settled;
   // Code that these options do not need is not loaded.
   const copies = parts.some(({ overrides }) => overrides.extraSlots.length > 0);
-  const [anchors, scaling, monitoring] = await Promise.all([
+  const evaluates = settled.average !== undefined || rules.some(({ definition }) => definition.evaluates);
+  const [anchors, scaling, monitoring, evaluation] = await Promise.all([
     copies && import("./extra-slots.ts"),
     settled.lossScale && import("./loss-scaler.ts"),
     settled.every > 0 && import("./monitor.ts"),
+    evaluates && import("../host/evaluation.ts"),
   ]);
   if (anchors) anchors.checkAnchors(WHERE, groups, tensors);
 
@@ -113,6 +115,8 @@ export async function createOptimizer(
           cautiousUpdates: overrides.cautiousUpdates,
           prepares: definition.prepares,
           settles: definition.settles,
+          estimates: definition.estimates === true,
+          evaluates: definition.evaluates === true,
         })),
         averages: settled.lookahead !== undefined || settled.average !== undefined,
         measure: settled.measures ? { p: settled.clip.p, lossScale: scale ? (ownsScale ? 1 : 2) : 0 } : undefined,
@@ -137,6 +141,7 @@ export async function createOptimizer(
         records: new GroupRecords(rules, groups.length, (update) => averageWeights(settled, update)),
         scale,
         ownsScale,
+        evaluation: evaluation ? new evaluation.Evaluation(device, label) : undefined,
         monitor: monitoring ? (source) => new monitoring.Monitor(device, label, source) : undefined,
       });
       undo.push(() => made.destroy());

@@ -52,6 +52,8 @@ export interface RuleDefinition<O extends HyperOptions = HyperOptions> {
    * all elements before the update and gives two sums per tensor. With `sums` it may not store state; with `state` it may.
    */
   readonly prepares?: "sums" | "state";
+  /** `prepare_rule` does not run in every step but in `Optimizer.estimate`, where the gradients hold what it estimates from. */
+  readonly estimates?: boolean;
   /**
    * The WGSL settles on numbers between `prepare_rule` and the update: with `tensor`,
    * `fn settle_rule(s: Settling, lr: f32, h: Hyper, t: StepRow) -> vec4f` gives those of each tensor, which `update_rule` finds in
@@ -63,6 +65,11 @@ export interface RuleDefinition<O extends HyperOptions = HyperOptions> {
   readonly numbers?: readonly (string | undefined)[];
   /** See {@link Recursion}. */
   readonly recursion?: Recursion<O>;
+  /**
+   * The parameters to evaluate are others than those that are trained: the WGSL has
+   * `fn evaluation_point(at: u32, theta: Lane, h: Hyper, t: StepRow) -> Lane`.
+   */
+  readonly evaluates?: boolean;
   /** The own step count from which decay acts on a tensor; default 1. */
   readonly decayFrom?: number;
   /** Fields of `struct Hyper` (all `f32`), in order, from the options. Computed in float64, rounded once. */

@@ -22,6 +22,9 @@ export interface RuleKernels {
   /** What the rule does before it updates; see `RuleDefinition`. */
   readonly prepares: "sums" | "state" | undefined;
   readonly settles: "tensor" | "together" | undefined;
+  /** It prepares only when it is asked to. */
+  readonly estimates: boolean;
+  readonly evaluates: boolean;
 }
 
 /** What does not change over an optimizer's life. */
@@ -72,6 +75,7 @@ type Variant =
   | "prepare"
   | "settle"
   | "update"
+  | "evaluate"
   | "update figures"
   | "summarize"
   | "accumulate first"
@@ -141,7 +145,7 @@ export class StepEncoder {
     const { rules, measure, averages, monitors, accumulates, clipsValue } = this.#options;
     const prepares = rules.some((r) => r.prepares || r.cautiousUpdates);
     const settles = rules.some((r) => r.settles || r.cautiousUpdates);
-    const [measuring, deciding, monitored, summing, modified, accumulating, averaged, preparing, settling] =
+    const [measuring, deciding, monitored, summing, modified, accumulating, averaged, preparing, settling, evaluating] =
       await Promise.all([
         measure && import("../kernels/measure.ts"),
         measure && import("../kernels/control.ts"),
@@ -152,6 +156,7 @@ export class StepEncoder {
         averages && import("../kernels/averages.ts"),
         prepares && import("../kernels/prepare.ts"),
         settles && import("../kernels/settle.ts"),
+        rules.some((r) => r.evaluates) && import("../kernels/evaluate.ts"),
       ]);
     const jobs: Promise<void>[] = [];
     const add = (
@@ -180,7 +185,8 @@ export class StepEncoder {
     for (const storage of STORAGES) {
       if (!windows.some((w) => w.storage === storage)) continue;
       if (measuring) add("measure", storage, measuring.MEASURE, { NORM_P: measure?.p ?? 2 });
-      rules.forEach(({ wgsl, overrides, modifiesDecay, cautiousUpdates, prepares, settles }, r) => {
+      rules.forEach((rule, r) => {
+        const { wgsl, overrides, modifiesDecay, cautiousUpdates, prepares, settles, estimates, evaluates } = rule;
         if (!windows.some((w) => w.storage === storage && w.rule === r)) return;
         const decay = modifiesDecay && modified ? modified.MODIFIED_DECAY : PLAIN_DECAY;
         const links = { rule: wgsl, decay, average };
@@ -191,9 +197,14 @@ export class StepEncoder {
           const figures = monitored.NORM_FIGURES;
           add("update figures", storage, monitored.UPDATE_FIGURES, constants, { ...links, figures }, r);
         }
+        if (evaluating && evaluates) {
+          const { CLIP_VALUE, KEEP_NON_FINITE, COUPLED, ANCHOR_SLOT, ...shell } = overrides.shell;
+          add("evaluate", storage, evaluating.EVALUATE, { ...shell, ...overrides.rule }, links, r);
+        }
         if (preparing && (prepares || cautiousUpdates)) {
           const preparation = prepares ? preparing.RULE_PREPARATION : preparing.CAUTIOUS_PREPARATION;
-          const constants = { ...overrides.shell, ...overrides.rule, STORES: Number(prepares === "state") };
+          const stores = { STORES: Number(prepares === "state"), ESTIMATES: Number(estimates) };
+          const constants = { ...overrides.shell, ...overrides.rule, ...stores };
           add("prepare", storage, preparing.PREPARE, constants, { ...links, preparation }, r);
         }
         if (settling && (settles || cautiousUpdates)) {
@@ -375,11 +386,24 @@ export class StepEncoder {
         this.#overWindows(pass, plan.slot, "measure");
         this.#once(pass, plan.slot, "control");
       }
-      this.#overWindows(pass, plan.slot, "prepare");
+      this.#overWindows(pass, plan.slot, "prepare", (rule) => !this.#options.rules[rule]?.estimates);
       this.#once(pass, plan.slot, "settle");
       this.#overWindows(pass, plan.slot, plan.figures ? "update figures" : "update");
       if (plan.figures) this.#once(pass, plan.slot, "summarize");
     }
+    pass.end();
+  }
+
+  /** Records what rules do beside steps: an estimate from the gradients as they are now, or the parameters to evaluate. */
+  encodeBeside(encoder: GPUCommandEncoder, slot: number, what: "estimate" | "evaluate"): void {
+    const pass = encoder.beginComputePass({ label: `${this.#options.label} ${what}` });
+    const variant = what === "estimate" ? "prepare" : what;
+    this.#overWindows(
+      pass,
+      slot,
+      variant,
+      (rule) => what !== "estimate" || this.#options.rules[rule]?.estimates === true,
+    );
     pass.end();
   }
 
@@ -403,10 +427,16 @@ export class StepEncoder {
     this.#device.queue.submit([encoder.finish()]);
   }
 
-  #overWindows(pass: GPUComputePassEncoder, slot: number, variant: Variant): void {
+  #overWindows(
+    pass: GPUComputePassEncoder,
+    slot: number,
+    variant: Variant,
+    concerns: (rule: number) => boolean = () => true,
+  ): void {
     const most = this.#options.limits.maxComputeWorkgroupsPerDimension;
     const offsets = [slot * HEADER_STRIDE];
     for (const stage of this.#stages.get(variant) ?? []) {
+      if (!concerns(stage.rule ?? 0)) continue;
       pass.setPipeline(stage.pipeline);
       for (const window of this.#memory.windows) {
         if (!serves(stage, window)) continue;
