@@ -6,10 +6,15 @@ export default defineConfig({
   plugins: [wgslPlugin()],
   publicDir: false,
   build: {
-    lib: { entry: { index: "src/index.ts", jax: "src/jax/index.ts" }, formats: ["es"] },
+    lib: { entry: ["src/index.ts", "src/checkpoint/index.ts", "src/jax/index.ts"], formats: ["es"] },
     target: "es2022",
-    // Peers of the adapters are the user's.
-    rolldownOptions: { external: /^@jax-js\// },
+    rolldownOptions: {
+      // Peers of the adapters are the user's.
+      external: /^@jax-js\//,
+      // A file for each source file, next to its declarations. In chunks shared by several entries everything would hang on
+      // everything: `cosine` alone took 8.7 kB of a user's bundle, and 0.7 kB this way.
+      output: { preserveModules: true, preserveModulesRoot: "src" },
+    },
     // Whoever bundles the package minifies it; until then stack traces and licences stay readable.
     minify: false,
   },

@@ -53,6 +53,11 @@ export class StateDictError extends OptimError {
   }
 }
 
+/** A checkpoint file is broken, or what it holds cannot be put into the form asked for. Nothing was read in part. */
+export class CheckpointError extends OptimError {
+  override name = "CheckpointError";
+}
+
 /** A value as it stands in an error message: short, and never failing. */
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);

@@ -53,19 +53,35 @@ const BUNDLES: readonly Bundle[] = [
   { imports: ["*"], rules: [...MARKS.keys()] },
 ];
 
-const library = fileURLToPath(new URL("../dist/index.js", import.meta.url));
+/** What an adapter may add to the engine, minified and gzipped, and the one framework that it may import. */
+interface Adapter {
+  readonly entry: string;
+  readonly imports: readonly string[];
+  readonly budget: number;
+  readonly packages: readonly string[];
+}
+
+const ADAPTERS: readonly Adapter[] = [
+  { entry: "jax/index", imports: ["fused", "named"], budget: 6000, packages: ["@jax-js/jax"] },
+];
+
+const built = (entry: string): string => JSON.stringify(fileURLToPath(new URL(`../dist/${entry}.js`, import.meta.url)));
 
 interface Code {
   /** What is loaded at once: the page's own chunk and all that it imports statically. */
   readonly initial: string;
   /** What is loaded when options ask for it. */
   readonly onDemand: string;
+  /** Packages that are imported, at once or on demand. They are not part of the code. */
+  readonly packages: readonly string[];
 }
 
 /** The code of a page that imports these names from the built library, as Vite makes it for production. */
-async function bundle(imports: readonly string[]): Promise<Code> {
+async function bundle(imports: readonly string[], adapter?: Adapter): Promise<Code> {
   const entry = "virtual:entry";
   const names = imports.includes("*") ? "*" : `{ ${imports.join(", ")} }`;
+  const lines = [`export ${names} from ${built("index")};`];
+  if (adapter) lines.push(`export { ${adapter.imports.join(", ")} } from ${built(adapter.entry)};`);
   const result = await build({
     configFile: false,
     logLevel: "error",
@@ -74,7 +90,7 @@ async function bundle(imports: readonly string[]): Promise<Code> {
       {
         name: "entry",
         resolveId: (id) => (id === entry ? id : null),
-        load: (id) => (id === entry ? `export ${names} from ${JSON.stringify(library)};` : null),
+        load: (id) => (id === entry ? lines.join("\n") : null),
       },
     ],
     build: {
@@ -82,7 +98,7 @@ async function bundle(imports: readonly string[]): Promise<Code> {
       minify: true,
       target: "es2022",
       modulePreload: false,
-      rolldownOptions: { input: entry, preserveEntrySignatures: "strict" },
+      rolldownOptions: { input: entry, preserveEntrySignatures: "strict", external: /^(?!virtual:)[@a-z]/ },
     },
   });
   if (Array.isArray(result) || !("output" in result)) throw new Error("one bundle was asked for");
@@ -95,7 +111,12 @@ async function bundle(imports: readonly string[]): Promise<Code> {
   };
   visit(result.output[0].fileName);
   const text = (names: Iterable<string>): string => [...names].map((name) => chunks.get(name)?.code ?? "").join("\n");
-  return { initial: text(initial), onDemand: text([...chunks.keys()].filter((name) => !initial.has(name))) };
+  const imported = [...chunks.values()].flatMap((chunk) => [...chunk.imports, ...chunk.dynamicImports]);
+  return {
+    initial: text(initial),
+    onDemand: text([...chunks.keys()].filter((name) => !initial.has(name))),
+    packages: [...new Set(imported.filter((name) => !chunks.has(name)))],
+  };
 }
 
 const gzipped = (text: string): number => gzipSync(text, { level: 9 }).byteLength;
@@ -106,7 +127,7 @@ const table = new Table({
 });
 const faults: string[] = [];
 for (const { imports, budget, rules, withoutEngine } of BUNDLES) {
-  const { initial, onDemand } = await bundle(imports);
+  const { initial, onDemand, packages } = await bundle(imports);
   const name = imports.join(", ");
   const size = gzipped(initial);
   table.push([name, Buffer.byteLength(initial), size, budget ?? "", gzipped(onDemand)]);
@@ -117,7 +138,19 @@ for (const { imports, budget, rules, withoutEngine } of BUNDLES) {
     if (code.includes(mark) !== rules.includes(rule))
       faults.push(`${name}: the bundle ${rules.includes(rule) ? "does not hold" : "holds"} rules/${rule}.wgsl`);
   }
+  if (packages.length > 0) faults.push(`${name}: the bundle imports ${packages.join(", ")}`);
   if (withoutEngine && code.includes(ENGINE)) faults.push(`${name}: the bundle holds ${ENGINE}`);
+}
+const engine = ["createOptimizer", "adamw"];
+const alone = gzipped((await bundle(engine)).initial);
+for (const adapter of ADAPTERS) {
+  const { initial, onDemand, packages } = await bundle(engine, adapter);
+  const name = `${adapter.entry.replace("/index", "")}: ${adapter.imports.join(", ")}`;
+  const more = gzipped(initial) - alone;
+  table.push([`${name}, beyond the engine`, Buffer.byteLength(initial), more, adapter.budget, gzipped(onDemand)]);
+  if (more > adapter.budget) faults.push(`${name}: ${more} bytes beyond the engine, budget ${adapter.budget}`);
+  if (packages.join() !== adapter.packages.join())
+    faults.push(`${name}: imports ${packages.join(", ")} instead of ${adapter.packages.join(", ")}`);
 }
 console.log(table.toString());
 

@@ -1,12 +1,13 @@
 /** Parameters and groups that come later. Loaded when first used. */
 import { LifecycleError, OptionError } from "../errors.ts";
-import { type Memory, slotRanges, type TensorSpec, type Window } from "../host/memory.ts";
+import type { Memory, TensorSpec, Window } from "../host/memory.ts";
 import { inScopes } from "../host/scopes.ts";
 import { F32, F32X4 } from "../kernels/storage.ts";
 import { type Group, type GroupOptions, type GroupSpec, resolveGroups } from "./groups.ts";
 import type { OptimizerParts, RulePart } from "./optimizer.ts";
 import { checkParams, type ParamSpec } from "./options.ts";
 import { checkOverrides, overridesOf } from "./overrides.ts";
+import type { StateDict } from "./state.ts";
 import type { Timeline } from "./timeline.ts";
 
 /** The optimizer that parameters are added to. */
@@ -17,22 +18,17 @@ export interface Owner {
   readonly adding: () => boolean;
   /** Tensors have come. */
   readonly adopt: () => void;
-  /** Steps are counted from another number. */
-  readonly restart: () => void;
-}
-
-/** What added tensors go on from, instead of from zero. */
-export interface Resumption {
-  /** Steps of the whole optimizer, where it is to go on from there too, and the decay dose of each group. */
-  readonly stepsApplied?: number;
-  readonly stepsSkipped?: number;
-  readonly doses?: readonly (number | null)[];
-  /** By tensor name: its own updates, and its state by slot. */
-  readonly tensors: Readonly<Record<string, { step: number; slots: Readonly<Record<string, Float32Array>> }>>;
+  /** Loads a state dict, whatever is under way. @throws {StateDictError} */
+  readonly load: (state: typeof import("./state.ts"), dict: StateDict) => void;
 }
 
 /** See `Optimizer.openParams`. */
-export type AddParamsNow = (params: readonly ParamSpec[], from?: Resumption) => Promise<void>;
+export interface OpenParams {
+  /** As `addParams`, at once, to groups that are there. */
+  add(params: readonly ParamSpec[]): Promise<void>;
+  /** As `loadStateDict`, at once; before the first step. */
+  load(dict: StateDict): void;
+}
 
 type ExtraSlots = typeof import("./extra-slots.ts");
 
@@ -73,15 +69,15 @@ export async function addParams(
 }
 
 /** See `Optimizer.openParams`. */
-export async function openParams(parts: OptimizerParts, timeline: Timeline, owner: Owner): Promise<AddParamsNow> {
+export async function openParams(parts: OptimizerParts, timeline: Timeline, owner: Owner): Promise<OpenParams> {
   const where = "openParams";
   const { device, memory, step } = parts;
-  const slots = await loadExtraSlots(parts);
+  const [slots, state] = await Promise.all([loadExtraSlots(parts), import("./state.ts")]);
   // All that `compile` asks of a window is how its elements are packed.
   await step.compile(parts.rules.flatMap((_, rule) => [F32X4, F32].map((storage) => ({ storage, rule }) as Window)));
   owner.checkAlive();
   if (memory.chunks.length === 0) memory.tensors.splice(0);
-  return (params, from) => {
+  const add = (params: readonly ParamSpec[]): Promise<void> => {
     owner.checkAlive();
     if (owner.adding()) throw new LifecycleError(`${where}: addParams is under way; await it first`);
     const addition = check(where, parts, params, [], slots);
@@ -96,12 +92,17 @@ export async function openParams(parts: OptimizerParts, timeline: Timeline, owne
         throw error;
       }
       join(parts, timeline, addition, extension, owner, slots);
-      if (from) resume(parts, timeline, extension, from, owner);
     });
     if (!thrown) return accepted;
     accepted.catch(() => {});
     throw thrown.error;
   };
+  const load = (dict: StateDict): void => {
+    owner.checkAlive();
+    if (timeline.steps > 0) throw new LifecycleError(`${where}: after a step, await loadStateDict`);
+    owner.load(state, dict);
+  };
+  return { add, load };
 }
 
 async function loadExtraSlots({ rules }: OptimizerParts): Promise<ExtraSlots | undefined> {
@@ -148,32 +149,4 @@ function join(
   timeline.adopt();
   owner.adopt();
   slots?.fillExtraSlots(device, settled.label, rules, groups, extension.tensors);
-}
-
-/** Gives tensors that have just joined their state. */
-function resume(
-  { device, rules, groups, records }: OptimizerParts,
-  timeline: Timeline,
-  { tensors }: Memory,
-  { stepsApplied, stepsSkipped = 0, doses, tensors: states }: Resumption,
-  owner: Owner,
-): void {
-  if (stepsApplied !== undefined) {
-    const { first } = timeline.possible;
-    const kept = groups.map((_, g) => {
-      const past = records.at(first - 1, g);
-      return { ...past, dose: doses?.[g] ?? past.dose };
-    });
-    timeline.restart(stepsApplied, stepsSkipped, kept, () => 0);
-    owner.restart();
-  }
-  for (const tensor of tensors) {
-    const state = states[tensor.name];
-    const { slots } = (rules[tensor.rule] as RulePart).definition;
-    timeline.participation.reset(tensor.index, timeline.steps - (state?.step ?? 0), timeline.steps);
-    for (const [name, values] of Object.entries(state?.slots ?? {})) {
-      for (const { buffer, offset, from, count } of slotRanges(tensor, slots.indexOf(name)))
-        device.queue.writeBuffer(buffer, offset, values as Float32Array<ArrayBuffer>, from, count);
-    }
-  }
 }

@@ -5,7 +5,7 @@ import type { BufferRange, Memory, Tensor } from "../host/memory.ts";
 import { ReadbackRing, readRanges } from "../host/readback.ts";
 import { HEADER_SLOTS, type StepEncoder } from "../host/step.ts";
 import { CONTROL, Words } from "../kernels/layouts.ts";
-import type { AddParamsNow, Owner } from "./add-params.ts";
+import type { OpenParams, Owner } from "./add-params.ts";
 import { checkKeys } from "./checks.ts";
 import type { Figures } from "./figures.ts";
 import type { GroupRecords } from "./group-records.ts";
@@ -310,10 +310,10 @@ export class Optimizer {
    * parameter may need. Tensors without elements, which an optimizer may begin with for want of others, are dropped if there are no
    * others.
    *
-   * @returns a function that adds parameters at once, to groups that are there. It throws as {@link addParams}; its promise tells
-   * what the device refuses (a destroyed buffer, no memory) after the fact: then the optimizer must be given up.
+   * @returns functions that add parameters and load a state at once. They throw as {@link addParams} and {@link loadStateDict}; the
+   * promise of `add` tells after the fact what the device has refused (no memory): then the optimizer must be given up.
    */
-  async openParams(): Promise<AddParamsNow> {
+  async openParams(): Promise<OpenParams> {
     this.#alive("openParams");
     this.#trains("openParams");
     const { openParams } = await import("./add-params.ts");
@@ -404,12 +404,7 @@ export class Optimizer {
     await this.#withState(async (state, target) => {
       state.checkState(dict, target);
       await this.flush();
-      state.applyState(target, dict);
-      this.#microBatch = 0;
-      const pasts = dict.groups.map((g) => ({ dose: g.decayDose, carry: g.carry }));
-      const countOf = (k: number): number => dict.tensors[target.tensors[k]?.name ?? ""]?.step ?? 0;
-      this.#timeline.restart(dict.stepsApplied, dict.stepsSkipped, pasts, countOf);
-      this.#monitor?.restart(this.#timeline.steps);
+      this.#load(state, target, dict);
     });
   }
 
@@ -568,8 +563,22 @@ export class Optimizer {
       checkAlive: () => this.#alive(where),
       adding: () => this.#addsUnderWay > 0,
       adopt: () => this.#adopt(),
-      restart: () => this.#monitor?.restart(this.#timeline.steps),
+      load: (state, dict) => {
+        const target = this.#stateTarget();
+        state.checkState(dict, target);
+        this.#load(state, target, dict);
+      },
     };
+  }
+
+  /** Loads a checked state dict. */
+  #load(state: typeof import("./state.ts"), target: StateTarget, dict: StateDict): void {
+    state.applyState(target, dict);
+    this.#microBatch = 0;
+    const pasts = dict.groups.map((g) => ({ dose: g.decayDose, carry: g.carry }));
+    const countOf = (k: number): number => dict.tensors[target.tensors[k]?.name ?? ""]?.step ?? 0;
+    this.#timeline.restart(dict.stepsApplied, dict.stepsSkipped, pasts, countOf);
+    this.#monitor?.restart(this.#timeline.steps);
   }
 
   /** Takes on tensors that are new. */
@@ -608,9 +617,12 @@ export class Optimizer {
 
   /** Runs what needs the code of state dicts, which is loaded when first used. */
   async #withState<T>(run: (state: typeof import("./state.ts"), target: StateTarget) => T | Promise<T>): Promise<T> {
-    const state = await import("./state.ts");
+    return run(await import("./state.ts"), this.#stateTarget());
+  }
+
+  #stateTarget(): StateTarget {
     const { device, settled, rules, memory, groups, step, scale } = this.#parts;
-    return run(state, {
+    return {
       device,
       label: settled.label,
       rules,
@@ -619,7 +631,7 @@ export class Optimizer {
       control: step.control,
       unscale: settled.unscale,
       scale,
-    });
+    };
   }
 
   #monitored(where: string): Monitor {

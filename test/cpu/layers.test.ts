@@ -7,6 +7,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   index: ["engine", "host", "kernels", "nn", "errors"],
   nn: ["engine", "host", "kernels", "shaders", "errors"],
   jax: ["engine", "host", "errors"],
+  checkpoint: ["engine", "errors"],
   engine: ["host", "kernels", "shaders", "errors"],
   host: ["kernels", "errors"],
   kernels: ["shaders", "errors"],

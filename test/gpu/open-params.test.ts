@@ -30,7 +30,7 @@ test("parameters that come at once give the bits of parameters that were waited 
   const device = await testDevice();
   const run = async (atOnce: boolean) => {
     const optimizer = await createOptimizer(device, { ...options, ...(atOnce ? {} : { params: [param("a")] }) });
-    const addNow = atOnce ? await optimizer.openParams() : undefined;
+    const addNow = atOnce ? (await optimizer.openParams()).add : undefined;
     const accepted = [addNow?.([param("a")])];
     const step = (names: Name[], k: number) => {
       for (const name of names) optimizer.writeGrad(name, numbers(name, k));
@@ -52,7 +52,7 @@ test("parameters that come at once give the bits of parameters that were waited 
   expect(atOnce).toEqual(await run(false));
 });
 
-test("what is added goes on from a state it is given", async () => {
+test("what is added goes on from a state that is loaded at once", async () => {
   const device = await testDevice();
   const whole = await createOptimizer(device, { ...options, params: [param("a"), param("b")] });
   const step = (optimizer: typeof whole, k: number) => {
@@ -64,13 +64,13 @@ test("what is added goes on from a state it is given", async () => {
   step(whole, 5);
 
   const resumed = await createOptimizer(device, options);
-  const addNow = await resumed.openParams();
-  await addNow(
-    (["a", "b"] as const).map((name) => ({ ...param(name), data: saved.tensors[name]!.param })),
-    { stepsApplied: saved.stepsApplied, doses: saved.groups.map((g) => g.decayDose), tensors: saved.tensors },
-  );
+  const { add, load } = await resumed.openParams();
+  const accepted = add([param("a"), param("b")]);
+  load(saved);
   step(resumed, 5);
+  await accepted;
   expect(await resumed.stateDict()).toEqual(await whole.stateDict());
+  expect(() => load(saved)).toThrow(LifecycleError);
   whole.destroy();
   resumed.destroy();
 });
@@ -78,7 +78,7 @@ test("what is added goes on from a state it is given", async () => {
 test("nothing is changed by parameters that are refused, nor while others are awaited", async () => {
   const device = await testDevice();
   const optimizer = await createOptimizer(device, options);
-  const addNow = await optimizer.openParams();
+  const { add: addNow } = await optimizer.openParams();
   expect(optimizer.tensors).toEqual([]);
   expect(() => addNow([{ ...param("a"), data: new Float32Array(2) }])).toThrow(OptionError);
   await addNow([param("a")]);
@@ -94,7 +94,7 @@ test("nothing is changed by parameters that are refused, nor while others are aw
 test("a buffer that the device refuses is told by the promise", async () => {
   const device = await testDevice({ fresh: true });
   const optimizer = await createOptimizer(device, options);
-  const addNow = await optimizer.openParams();
+  const { add: addNow } = await optimizer.openParams();
   const { createBuffer } = device;
   device.createBuffer = (descriptor) =>
     createBuffer.call(device, /state/.test(descriptor.label ?? "") ? { ...descriptor, usage: 0 } : descriptor);

@@ -1,0 +1,280 @@
+/**
+ * A state dict as a safetensors file: `model.NAME`, `optimizer.NAME.SLOT`, and in the metadata what is no tensor. Python reads
+ * it by name with `safetensors.torch.load_file`; docs/torch_bridge.py puts it into a model and optimizer of PyTorch.
+ */
+import type { HyperValue } from "../engine/rule.ts";
+import type { GroupState, StateDict, TensorState } from "../engine/state.ts";
+import { CheckpointError } from "../errors.ts";
+import { fitTo } from "./fit.ts";
+import { JsonReader } from "./json-reader.ts";
+import { Allowance, quote, readSafetensors, type SafeTensor, writeSafetensors } from "./safetensors.ts";
+import { bytesOf, floatsOf, fromScalar, isScalar, toScalar } from "./values.ts";
+
+const FORMAT: StateDict["format"] = "webgpu-optim/state";
+const VERSION: StateDict["version"] = 1;
+const MODEL = "model.";
+const OPTIMIZER = "optimizer.";
+
+/** What a checkpoint file holds. */
+export interface Checkpoint {
+  /** For `loadStateDict`. Its arrays are views of the file where that allows it. */
+  readonly state: StateDict;
+  /** What stands under `model.` and is no parameter of the optimizer, such as `bn.running_mean`; names without `model.`. */
+  readonly buffers: ReadonlyMap<string, SafeTensor>;
+}
+
+export interface WriteOptions {
+  /** Tensors of the model that the optimizer does not know, by name. */
+  readonly buffers?: ReadonlyMap<string, SafeTensor>;
+}
+
+export interface ReadOptions {
+  /**
+   * A state dict of the optimizer that is going to load, for files that PyTorch has written: its groups are taken, and where a
+   * tensor has not been updated yet, zeros for its slots.
+   */
+  readonly like?: StateDict;
+}
+
+function fault(what: string): CheckpointError {
+  return new CheckpointError(`checkpoint: ${what}`);
+}
+
+/**
+ * A safetensors file of model and optimizer. Reading it gives the same state dict, bit for bit.
+ *
+ * @throws {CheckpointError} for what the file cannot hold, such as a slot's name with a dot.
+ */
+export function writeCheckpoint(state: StateDict, { buffers = new Map() }: WriteOptions = {}): Uint8Array<ArrayBuffer> {
+  const tensors: [string, SafeTensor][] = [];
+  const grouped = new Set<string>();
+  for (const name of state.groups.flatMap((group) => group.tensors)) {
+    if (grouped.has(name)) throw fault(`${quote(name)} is in two groups`);
+    grouped.add(name);
+  }
+  for (const [name, { shape, param, slots, scalars = {} }] of Object.entries(state.tensors)) {
+    if (!grouped.has(name)) throw fault(`${quote(name)} is in no group`);
+    const add = (key: string, data: Float32Array) => tensors.push([key, { dtype: "F32", shape, bytes: bytesOf(data) }]);
+    add(MODEL + name, param);
+    for (const [slot, data] of Object.entries(slots)) add(slotKey(name, slot), data);
+    for (const [key, value] of Object.entries(scalars)) tensors.push([slotKey(name, key), toScalar(value)]);
+  }
+  for (const [name, tensor] of buffers) tensors.push([MODEL + name, tensor]);
+  const { lossScale } = state;
+  const metadata = [
+    ["format", FORMAT],
+    ["version", String(VERSION)],
+    ["rule", state.rule],
+    ["stepsApplied", number("stepsApplied", state.stepsApplied)],
+    ["stepsSkipped", number("stepsSkipped", state.stepsSkipped)],
+    ...(lossScale
+      ? [
+          ["lossScale", number("lossScale.scale", lossScale.scale)],
+          ["growthTracker", number("lossScale.growthTracker", lossScale.growthTracker)],
+        ]
+      : []),
+    ["groups", `[${state.groups.map((group) => groupText(group, state)).join()}]`],
+  ] as [string, string][];
+  return writeSafetensors(tensors, metadata);
+}
+
+function slotKey(name: string, slot: string): string {
+  // Names have dots; the last one parts name and slot.
+  if (slot.includes(".")) throw fault(`${quote(name)}: the slot ${quote(slot)} has a dot in its name`);
+  return `${OPTIMIZER}${name}.${slot}`;
+}
+
+function number(what: string, value: number): string {
+  if (!Number.isFinite(value)) throw fault(`${what} must be a finite number, got ${value}`);
+  return Object.is(value, -0) ? "-0" : String(value);
+}
+
+/** The group as JSON. `tensors` are names with their step counts; an object made of them would sort names such as "1" first. */
+function groupText(
+  { name, tensors, lr, weightDecay, decayMode, decayDose, hyper }: GroupState,
+  state: StateDict,
+): string {
+  const at = `group ${quote(name)}`;
+  const value = (x: HyperValue, what: string): string => {
+    if (typeof x === "boolean" || typeof x === "string") return JSON.stringify(x);
+    return typeof x === "number" ? number(what, x) : `[${x.map((item) => number(what, item)).join()}]`;
+  };
+  const options = Object.entries(hyper).map(([key, x]) => `${JSON.stringify(key)}:${value(x, `${at}: ${key}`)}`);
+  const steps = tensors.map((tensor) => {
+    const found = Object.hasOwn(state.tensors, tensor) ? state.tensors[tensor] : undefined;
+    if (!found) throw fault(`${at}: ${quote(tensor)} is not among the tensors`);
+    return `${JSON.stringify(tensor)}:${number(`${quote(tensor)}: step`, found.step)}`;
+  });
+  const fields = {
+    name: JSON.stringify(name),
+    lr: number(`${at}: lr`, lr),
+    weightDecay: number(`${at}: weightDecay`, weightDecay),
+    decayMode: JSON.stringify(decayMode),
+    decayDose: decayDose === null ? "null" : number(`${at}: decayDose`, decayDose),
+    hyper: `{${options.join()}}`,
+    tensors: `{${steps.join()}}`,
+  };
+  const pairs = Object.entries(fields).map(([key, text]) => `"${key}":${text}`);
+  return `{${pairs.join()}}`;
+}
+
+/**
+ * Reads a checkpoint file, whole or not at all.
+ *
+ * @throws {CheckpointError} for whatever is wrong with the file, and for what does not fit `like`.
+ */
+export function readCheckpoint(file: ArrayBuffer | Uint8Array, { like }: ReadOptions = {}): Checkpoint {
+  const allowance = new Allowance(file?.byteLength ?? 0);
+  const { tensors: entries, metadata } = readSafetensors(file, allowance);
+  const text = (key: string): string => {
+    const value = metadata.get(key);
+    if (value === undefined) throw fault(`the metadata have no ${key}`);
+    return value;
+  };
+  const count = (key: string): number => read(key, text(key), (reader) => reader.whole(key));
+  if (text("format") !== FORMAT) throw fault(`format must be ${FORMAT}, got ${quote(text("format"))}`);
+  if (text("version") !== String(VERSION)) throw fault(`version must be ${VERSION}, got ${quote(text("version"))}`);
+  const groups = read("groups", text("groups"), (reader) => readGroups(reader, allowance));
+  const { tensors, buffers } = sort(entries, groups.steps, allowance);
+  const state: StateDict = {
+    format: FORMAT,
+    version: VERSION,
+    rule: text("rule"),
+    stepsApplied: count("stepsApplied"),
+    stepsSkipped: count("stepsSkipped"),
+    ...(metadata.has("lossScale")
+      ? {
+          lossScale: {
+            scale: read("lossScale", text("lossScale"), (reader) => reader.number("lossScale")),
+            growthTracker: count("growthTracker"),
+          },
+        }
+      : {}),
+    groups: groups.groups,
+    tensors,
+  };
+  return { state: like ? fitTo(state, like) : state, buffers };
+}
+
+function read<T>(where: string, text: string, value: (reader: JsonReader) => T): T {
+  const reader = new JsonReader(where, text);
+  const result = value(reader);
+  reader.end();
+  return result;
+}
+
+const GROUP_FIELDS = ["name", "lr", "weightDecay", "decayMode", "decayDose", "hyper", "tensors"] as const;
+/** Of a tensor's name and step count, and of an option, in bytes. */
+const PER_ITEM = 256;
+const LONGEST_LIST = 16;
+
+function readGroups(reader: JsonReader, allowance: Allowance): { groups: GroupState[]; steps: Map<string, number> } {
+  const groups: GroupState[] = [];
+  const steps = new Map<string, number>();
+  for (reader.open("["); reader.more("]"); ) {
+    const got: Partial<Record<keyof GroupState, unknown>> = {};
+    allowance.spend(PER_ITEM);
+    for (reader.open("{"); reader.more("}"); ) {
+      const key = reader.keyOf(GROUP_FIELDS);
+      if (key in got) reader.fail(`${key} stands twice`);
+      if (key === "hyper") got[key] = readHyper(reader, allowance);
+      else if (key === "tensors") got[key] = readSteps(reader, allowance, steps);
+      else if (key === "name" || key === "decayMode") got[key] = reader.string();
+      else got[key] = key === "decayDose" && reader.peek() === "n" ? reader.literal(key) : reader.number(key);
+    }
+    const missing = GROUP_FIELDS.filter((key) => !(key in got));
+    if (missing.length > 0) reader.fail(`a group has no ${missing.join(", ")}`);
+    groups.push(got as unknown as GroupState);
+  }
+  return { groups, steps };
+}
+
+/** Puts the step counts into `steps`, and returns the names. */
+function readSteps(reader: JsonReader, allowance: Allowance, steps: Map<string, number>): string[] {
+  const names: string[] = [];
+  for (reader.open("{"); reader.more("}"); ) {
+    const name = reader.key();
+    if (steps.has(name)) reader.fail(`${quote(name)} stands twice`);
+    allowance.spend(PER_ITEM);
+    steps.set(name, reader.whole("a step count"));
+    names.push(name);
+  }
+  return names;
+}
+
+function readHyper(reader: JsonReader, allowance: Allowance): Record<string, HyperValue> {
+  const hyper = new Map<string, HyperValue>();
+  for (reader.open("{"); reader.more("}"); ) {
+    const key = reader.key();
+    if (hyper.has(key)) reader.fail(`${quote(key)} stands twice`);
+    allowance.spend(PER_ITEM);
+    hyper.set(key, readHyperValue(reader, key));
+  }
+  return Object.fromEntries(hyper);
+}
+
+function readHyperValue(reader: JsonReader, key: string): HyperValue {
+  const first = reader.peek();
+  if (first === "[") {
+    const list: number[] = [];
+    for (reader.open("["); reader.more("]"); ) {
+      if (list.length === LONGEST_LIST) reader.fail(`${quote(key)} has more than ${LONGEST_LIST} numbers`);
+      list.push(reader.number(quote(key)));
+    }
+    return list;
+  }
+  if (first === '"') return reader.string();
+  return first === "t" || first === "f" ? (reader.literal(quote(key)) as boolean) : reader.number(quote(key));
+}
+
+interface Draft {
+  readonly shape: readonly number[];
+  readonly step: number;
+  readonly param: Float32Array;
+  readonly slots: [string, Float32Array][];
+  readonly scalars: [string, number][];
+}
+
+/** Parts a file's tensors into those of the optimizer and the model's buffers. */
+function sort(
+  entries: ReadonlyMap<string, SafeTensor>,
+  steps: ReadonlyMap<string, number>,
+  allowance: Allowance,
+): { tensors: Record<string, TensorState>; buffers: Map<string, SafeTensor> } {
+  const drafts = new Map<string, Draft>();
+  const buffers = new Map<string, SafeTensor>();
+  for (const [key, tensor] of entries) {
+    if (!key.startsWith(MODEL)) continue;
+    const name = key.slice(MODEL.length);
+    const step = steps.get(name);
+    if (step === undefined) buffers.set(name, tensor);
+    else {
+      const param = floatsOf(key, tensor, allowance);
+      drafts.set(name, { shape: tensor.shape, step, param, slots: [], scalars: [] });
+    }
+  }
+  for (const name of steps.keys()) if (!drafts.has(name)) throw fault(`${quote(MODEL + name)} is missing`);
+  for (const [key, tensor] of entries) {
+    if (key.startsWith(MODEL)) continue;
+    const dot = key.lastIndexOf(".");
+    const draft = key.startsWith(OPTIMIZER) ? drafts.get(key.slice(OPTIMIZER.length, dot)) : undefined;
+    if (!draft) throw fault(`${quote(key)} belongs to no parameter`);
+    const slot = key.slice(dot + 1);
+    if (isScalar(tensor)) draft.scalars.push([slot, fromScalar(tensor)]);
+    else {
+      if (tensor.shape.join() !== draft.shape.join())
+        throw fault(`${quote(key)} must have shape [${draft.shape.join()}], got [${tensor.shape.join()}]`);
+      draft.slots.push([slot, floatsOf(key, tensor, allowance)]);
+    }
+  }
+  const tensors = [...drafts].map(([name, { slots, scalars, ...rest }]): [string, TensorState] => [
+    name,
+    {
+      ...rest,
+      slots: Object.fromEntries(slots),
+      ...(scalars.length > 0 ? { scalars: Object.fromEntries(scalars) } : {}),
+    },
+  ]);
+  // Not by assignment: a tensor may be called __proto__.
+  return { tensors: Object.fromEntries(tensors), buffers };
+}
