@@ -6,10 +6,8 @@
 
 #import lib/records
 #import lib/rule-inputs
-#import lib/prepared
 #import rule
 #import lib/group-record
-#import lib/settling
 #import settlement
 
 override WORKGROUP_SIZE: u32 = 64;

@@ -82,7 +82,9 @@ describe("kernels", () => {
     "$kernel.name with $links.storage.path, $links.rule.path, $links.decay.path",
     async ({ kernel, links }) => {
       const used = Object.entries(links).filter(([role]) => kernel.file.text.includes(`#import ${role}\n`));
-      const library = Object.values(kernel.library ?? {});
+      const library = Object.entries(kernel.library ?? {}).flatMap(([name, file]) =>
+        kernel.file.text.includes(`#import ${name}\n`) ? [file] : [],
+      );
       const text = [kernel.file.text, ...library, ...used.map(([, file]) => file.text)].join("\n");
       const all = variants(text);
       for (const constants of all) {
