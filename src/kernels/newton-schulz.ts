@@ -1,0 +1,387 @@
+/**
+ * Newton-Schulz orthogonalization, as data: which kernels run on which memory, in which order.
+ *
+ *   X = u / (|u| + eps)        then, for each polynomial (a, b, c):        A = X X^T,  B = b A + c A A,  X <- a X + B X
+ *
+ * with X^T X and X B in the place of X X^T and B X where a matrix has more rows than columns.
+ * Source: Keller Jordan, https://kellerjordan.github.io/posts/muon, and `torch.optim.Muon`.
+ */
+import norm from "../../shaders/lib/norm.wgsl?raw";
+import alongColumns from "../../shaders/newton-schulz/along-columns.wgsl?raw";
+import alongRows from "../../shaders/newton-schulz/along-rows.wgsl?raw";
+import matricesRecord from "../../shaders/newton-schulz/matrices-record.wgsl?raw";
+import normKernel from "../../shaders/newton-schulz/norm.wgsl?raw";
+import normalize from "../../shaders/newton-schulz/normalize.wgsl?raw";
+import product from "../../shaders/newton-schulz/product.wgsl?raw";
+import productRecord from "../../shaders/newton-schulz/product-record.wgsl?raw";
+import sourceFloats from "../../shaders/newton-schulz/source-floats.wgsl?raw";
+import sourceQuads from "../../shaders/newton-schulz/source-quads.wgsl?raw";
+import storeFloats from "../../shaders/newton-schulz/store-floats.wgsl?raw";
+import storeQuads from "../../shaders/newton-schulz/store-quads.wgsl?raw";
+import type { Kernel } from "./kernel.ts";
+import { type FieldName, type Layout, Words } from "./layouts.ts";
+import type { WgslFile } from "./wgsl.ts";
+
+/** `struct Product` of `shaders/newton-schulz/product-record.wgsl`. */
+export const PRODUCT_RECORD = [
+  ["rows", "u32"],
+  ["cols", "u32"],
+  ["depth", "u32"],
+  ["left", "u32"],
+  ["right", "u32"],
+  ["addend", "u32"],
+  ["result", "u32"],
+  ["left_stride", "u32"],
+  ["right_stride", "u32"],
+  ["addend_stride", "u32"],
+  ["result_stride", "u32"],
+  ["alpha", "f32"],
+  ["beta", "f32"],
+] as const satisfies Layout;
+
+/** `struct Matrices` of `shaders/newton-schulz/matrices-record.wgsl`. */
+export const MATRICES_RECORD = [
+  ["quads", "u32"],
+  ["cols", "u32"],
+  ["source", "u32"],
+  ["destination", "u32"],
+  ["parts", "u32"],
+  ["eps", "f32"],
+] as const satisfies Layout;
+
+const MATRICES_LIBRARY = { "lib/norm": norm, "newton-schulz/matrices-record": matricesRecord };
+
+/** Parts of the norm of each matrix. */
+export const NORM: Kernel = {
+  name: "norm",
+  file: { path: "newton-schulz/norm.wgsl", text: normKernel },
+  library: MATRICES_LIBRARY,
+  entryPoint: "norm",
+  bindings: [
+    ["record", "header"],
+    ["table", "read"],
+    ["source", "read"],
+    ["partials", "write"],
+  ],
+};
+
+/** X = u / (|u| + eps). */
+export const NORMALIZE: Kernel = {
+  name: "normalize",
+  file: { path: "newton-schulz/normalize.wgsl", text: normalize },
+  library: MATRICES_LIBRARY,
+  entryPoint: "normalize_matrices",
+  bindings: [
+    ["record", "header"],
+    ["table", "read"],
+    ["source", "read"],
+    ["partials", "read"],
+    ["normalized", "write"],
+  ],
+};
+
+/** C = alpha D + beta L R. */
+export const PRODUCT: Kernel = {
+  name: "product",
+  file: { path: "newton-schulz/product.wgsl", text: product },
+  library: { "newton-schulz/product-record": productRecord },
+  entryPoint: "multiply",
+  bindings: [
+    ["record", "header"],
+    ["table", "read"],
+    ["left", "read"],
+    ["right", "read"],
+    ["addend", "read"],
+    ["result", "write"],
+  ],
+};
+
+const file = (name: string, text: string): WgslFile => ({ path: `newton-schulz/${name}.wgsl`, text });
+/** How rows lie in memory outside of the scratch: whole quads, or any length. */
+export const SOURCES = { quads: file("source-quads", sourceQuads), floats: file("source-floats", sourceFloats) };
+export const STORES = { quads: file("store-quads", storeQuads), floats: file("store-floats", storeFloats) };
+/** Which way the sums of a product run. */
+export const TILES = { rows: file("along-rows", alongRows), columns: file("along-columns", alongColumns) };
+
+/** Coefficients (a, b, c) of one step. */
+export type Polynomial = readonly [a: number, b: number, c: number];
+
+/** `batch` matrices of equal shape, one after the other. */
+export interface Matrices {
+  /** Where the first one begins, in elements; a multiple of 64. */
+  readonly offset: number;
+  readonly rows: number;
+  readonly cols: number;
+  /** Default 1. */
+  readonly batch?: number;
+  /** One for each step, at least one. */
+  readonly polynomials: readonly Polynomial[];
+  readonly eps: number;
+  /** Divide by |u| + eps (Keller Jordan) or by max(|u|, eps) (PyTorch). */
+  readonly normalization: "add" | "max";
+}
+
+/** Where matrices lie: with the caller, or in the scratch. `x0`, `x1` hold X, `gram` holds A, `polynomial` holds B. */
+export type Place = "matrices" | "x0" | "x1" | "gram" | "polynomial";
+
+/** A kernel with what is linked in and its overrides. Equal names mean equal pipelines. */
+export interface Variant {
+  readonly name: string;
+  readonly kernel: Kernel;
+  readonly links: Readonly<Record<string, WgslFile>>;
+  readonly constants: Readonly<Record<string, number>>;
+}
+
+/** One dispatch. */
+export interface PlannedDispatch {
+  readonly variant: Variant;
+  readonly record: Words;
+  /** What is bound where; `table` and `partials` are bound as such. */
+  readonly places: Readonly<Record<string, Place>>;
+  readonly workgroups: readonly [x: number, y: number, z: number];
+}
+
+/** Everything about a set of matrices but GPU objects. */
+export interface NewtonSchulzPlan {
+  readonly dispatches: readonly PlannedDispatch[];
+  /** Where matrices begin, in elements. */
+  readonly table: Uint32Array<ArrayBuffer>;
+  /** Bytes; 0 for what is not needed. */
+  readonly scratch: Readonly<Record<Exclude<Place, "matrices"> | "partials", number>>;
+}
+
+/** What shapes a plan. */
+export interface PlanOptions {
+  readonly maxComputeWorkgroupsPerDimension: number;
+  /** Matrices that need more scratch than this in one buffer are worked on in several batches. */
+  readonly maxScratchBytes: number;
+  /** Invocations per workgroup: a power of two, at most 64. */
+  readonly workgroup: number;
+}
+
+const MOST_PARTS = 16;
+const QUADS_PER_INVOCATION = 64;
+const upTo4 = (n: number): number => Math.ceil(n / 4) * 4;
+
+/** Plans the dispatches: matrices that differ only in where they lie share theirs. */
+export function planNewtonSchulz(matrices: readonly Matrices[], options: PlanOptions): NewtonSchulzPlan {
+  const planner = new Planner(options);
+  const classes = new Map<string, Matrices[]>();
+  for (const each of matrices) {
+    const { rows, cols, polynomials, eps, normalization } = each;
+    const key = JSON.stringify([rows, cols, polynomials, eps, normalization]);
+    classes.set(key, [...(classes.get(key) ?? []), each]);
+  }
+  for (const members of classes.values()) {
+    const offsets = members.flatMap(({ offset, rows, cols, batch = 1 }) =>
+      Array.from({ length: batch }, (_, i) => offset + i * rows * cols),
+    );
+    planner.addClass(members[0] as Matrices, offsets);
+  }
+  return planner.plan();
+}
+
+/** A matrix for each of a batch, somewhere in memory. */
+interface View {
+  readonly place: Place;
+  /** Place of the first one in the table. */
+  readonly first: number;
+  /** Of a row, in elements. */
+  readonly stride: number;
+}
+
+class Planner {
+  readonly #options: PlanOptions;
+  readonly #dispatches: PlannedDispatch[] = [];
+  readonly #table: number[] = [];
+  readonly #scratch = { x0: 0, x1: 0, gram: 0, polynomial: 0, partials: 0 };
+
+  constructor(options: PlanOptions) {
+    this.#options = options;
+  }
+
+  plan(): NewtonSchulzPlan {
+    return { dispatches: this.#dispatches, table: new Uint32Array(this.#table), scratch: this.#scratch };
+  }
+
+  addClass(shape: Matrices, offsets: readonly number[]): void {
+    const { rows, cols } = shape;
+    const bytes = 4 * Math.max(rows * upTo4(cols), Math.min(rows, cols) * upTo4(Math.min(rows, cols)));
+    const { maxScratchBytes, maxComputeWorkgroupsPerDimension } = this.#options;
+    const most = Math.max(1, Math.min(maxComputeWorkgroupsPerDimension, Math.floor(maxScratchBytes / bytes)));
+    for (let i = 0; i < offsets.length; i += most) this.#addBatch(shape, offsets.slice(i, i + most));
+  }
+
+  #addBatch(shape: Matrices, offsets: readonly number[]): void {
+    const { rows, cols, polynomials } = shape;
+    const count = offsets.length;
+    const tall = rows > cols;
+    const small = Math.min(rows, cols);
+    const storage = cols % 4 === 0 ? "quads" : "floats";
+
+    const caller: View = { place: "matrices", first: this.#enter(offsets), stride: cols };
+    const inScratch = (place: Exclude<Place, "matrices">, height: number, width: number): View => {
+      const size = height * upTo4(width);
+      this.#scratch[place] = Math.max(this.#scratch[place], 4 * size * count);
+      return { place, first: this.#enter(offsets.map((_, i) => i * size)), stride: upTo4(width) };
+    };
+    const gram = inScratch("gram", small, small);
+    const polynomial = inScratch("polynomial", small, small);
+    const x0 = inScratch("x0", rows, cols);
+    // X goes to and fro and ends with the caller. A step cannot write what it reads, and rows that are no whole quads cannot be
+    // read as such: only then is a second scratch needed.
+    const steps = polynomials.length;
+    const home = (step: number): View => {
+      if (step === steps) return caller;
+      if ((steps - step) % 2 === 1) return x0;
+      return storage === "quads" && step > 0 ? caller : inScratch("x1", rows, cols);
+    };
+    const homes = Array.from({ length: steps + 1 }, (_, step) => home(step));
+
+    this.#addNormalization(shape, count, caller, homes[0] as View);
+    polynomials.forEach(([a, b, c], step) => {
+      const x = homes[step] as View;
+      const next = homes[step + 1] as View;
+      const along = tall ? "columns" : "rows";
+      this.#addProduct(
+        count,
+        along,
+        "quads",
+        { rows: small, cols: small, depth: tall ? rows : cols },
+        {
+          left: x,
+          right: x,
+          result: gram,
+          beta: 1,
+        },
+      );
+      this.#addProduct(
+        count,
+        "columns",
+        "quads",
+        { rows: small, cols: small, depth: small },
+        {
+          left: gram,
+          right: gram,
+          addend: gram,
+          result: polynomial,
+          alpha: b,
+          beta: c,
+        },
+      );
+      // B is symmetric: B X reads it down its columns, X B along its rows.
+      this.#addProduct(
+        count,
+        tall ? "rows" : "columns",
+        next === caller ? storage : "quads",
+        { rows, cols, depth: small },
+        {
+          left: tall ? x : polynomial,
+          right: tall ? polynomial : x,
+          addend: x,
+          result: next,
+          alpha: a,
+          beta: 1,
+        },
+      );
+    });
+  }
+
+  #addNormalization(
+    { rows, cols, eps, normalization }: Matrices,
+    count: number,
+    source: View,
+    destination: View,
+  ): void {
+    const { workgroup, maxComputeWorkgroupsPerDimension } = this.#options;
+    const quads = (rows * upTo4(cols)) / 4;
+    const groups = Math.min(Math.ceil(quads / (workgroup * QUADS_PER_INVOCATION)), maxComputeWorkgroupsPerDimension);
+    const parts = Math.min(groups, MOST_PARTS);
+    this.#scratch.partials = Math.max(this.#scratch.partials, parts * count * 8);
+    const storage = cols % 4 === 0 ? "quads" : "floats";
+    const record = words(MATRICES_RECORD, {
+      quads,
+      cols,
+      source: source.first,
+      destination: destination.first,
+      parts,
+      eps,
+    });
+    const links = { source: SOURCES[storage] };
+    const WORKGROUP_SIZE = workgroup;
+    this.#dispatches.push(
+      {
+        variant: { name: `norm ${storage}`, kernel: NORM, links, constants: { WORKGROUP_SIZE } },
+        record,
+        places: { source: source.place },
+        workgroups: [parts, 1, count],
+      },
+      {
+        variant: {
+          name: `normalize ${storage} ${normalization}`,
+          kernel: NORMALIZE,
+          links,
+          constants: { WORKGROUP_SIZE, MAXIMUM: Number(normalization === "max") },
+        },
+        record,
+        places: { source: source.place, normalized: destination.place },
+        workgroups: [groups, 1, count],
+      },
+    );
+  }
+
+  #addProduct(
+    count: number,
+    along: keyof typeof TILES,
+    store: keyof typeof STORES,
+    size: { readonly rows: number; readonly cols: number; readonly depth: number },
+    terms: { left: View; right: View; addend?: View; result: View; alpha?: number; beta: number },
+  ): void {
+    const { left, right, addend, result, alpha = 0, beta } = terms;
+    // Both kinds of symmetric results, A and B, come of a matrix times itself.
+    const symmetric = left === right;
+    const added = addend ?? left;
+    const record = words(PRODUCT_RECORD, {
+      ...size,
+      depth: along === "rows" ? upTo4(size.depth) : size.depth,
+      left: left.first,
+      right: right.first,
+      addend: added.first,
+      result: result.first,
+      left_stride: left.stride / 4,
+      right_stride: right.stride / 4,
+      addend_stride: added.stride / 4,
+      result_stride: store === "quads" ? result.stride / 4 : result.stride,
+      alpha,
+      beta,
+    });
+    const { workgroup, maxComputeWorkgroupsPerDimension: most } = this.#options;
+    const WORKGROUP_X = Math.min(8, workgroup);
+    const WORKGROUP_Y = workgroup / WORKGROUP_X;
+    this.#dispatches.push({
+      variant: {
+        name: `product along ${along} to ${store}${symmetric ? ", symmetric" : ""}${addend ? ", added" : ""}`,
+        kernel: PRODUCT,
+        links: { tile: TILES[along], store: STORES[store] },
+        constants: { WORKGROUP_X, WORKGROUP_Y, SYMMETRIC: Number(symmetric), ADD: Number(addend !== undefined) },
+      },
+      record,
+      places: { left: left.place, right: right.place, addend: added.place, result: result.place },
+      workgroups: [
+        Math.min(Math.ceil(size.cols / (8 * WORKGROUP_X)), most),
+        Math.min(Math.ceil(size.rows / (8 * WORKGROUP_Y)), most),
+        count,
+      ],
+    });
+  }
+
+  #enter(offsets: readonly number[]): number {
+    return this.#table.push(...offsets) - offsets.length;
+  }
+}
+
+function words<L extends Layout>(layout: L, values: Readonly<Record<FieldName<L>, number>>): Words {
+  const record = new Words(layout.length);
+  record.write(layout, 0, values);
+  return record;
+}
