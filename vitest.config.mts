@@ -19,7 +19,15 @@ export default defineConfig({
       },
       {
         // Found late, a package would reload the page in the middle of its tests.
-        optimizeDeps: { include: ["@jax-js/jax"] },
+        optimizeDeps: {
+          include: [
+            "@jax-js/jax",
+            "@tensorflow/tfjs-backend-webgpu",
+            "@tensorflow/tfjs-core",
+            "@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops",
+            "@tensorflow/tfjs-layers",
+          ],
+        },
         server: {
           headers: { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" },
         },

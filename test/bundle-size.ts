@@ -63,6 +63,7 @@ interface Adapter {
 
 const ADAPTERS: readonly Adapter[] = [
   { entry: "jax/index", imports: ["fused", "named"], budget: 6000, packages: ["@jax-js/jax"] },
+  { entry: "tfjs/index", imports: ["fused", "loadable"], budget: 6000, packages: ["@tensorflow/tfjs-core"] },
 ];
 
 const built = (entry: string): string => JSON.stringify(fileURLToPath(new URL(`../dist/${entry}.js`, import.meta.url)));

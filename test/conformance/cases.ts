@@ -2,26 +2,31 @@
 
 import { Comparison, type Criterion } from "./compare.ts";
 import type { GoldenFile } from "./golden/parse.ts";
+import { runAveraging } from "./kinds/averaging.ts";
 import { runClip } from "./kinds/clip.ts";
 import { runGradScaler } from "./kinds/gradscaler.ts";
 import { runLarge } from "./kinds/large.ts";
 import { runPrng, runPrngWords } from "./kinds/prng.ts";
 import { type RunSchedule, runSchedulers } from "./kinds/schedulers.ts";
 import { runStateDict } from "./kinds/state-dict.ts";
-import { runTrajectory, whyUnsupportedCase } from "./kinds/trajectory.ts";
-import { whyUnsupported } from "./optimizers.ts";
+import { runTrajectory, whyNeverCase, whyUnsupportedCase } from "./kinds/trajectory.ts";
+import { whyNever, whyUnsupported } from "./optimizers.ts";
 import type { SubjectMaker } from "./subject.ts";
 
 export interface Environment {
   readonly maker: SubjectMaker;
+  /** The maker's subjects, which are float64 twins, have what the engine does not have yet. */
+  readonly hasAll?: boolean;
   readonly runSchedule: RunSchedule;
   readonly criterion: Criterion;
 }
 
 export interface ConformanceCase {
   readonly id: string;
-  /** Why it cannot be run; undefined if it can. */
+  /** Why the engine cannot run it, or not yet; undefined if it can. */
   readonly skip: string | undefined;
+  /** Why nothing can run it; undefined if a float64 twin can. */
+  readonly never?: string | undefined;
   run(environment: Environment, comparison: Comparison): Promise<void> | void;
 }
 
@@ -40,7 +45,8 @@ export interface Outcome {
 type Run = ConformanceCase["run"];
 
 function toCase(id: string, run: Run, optimizer?: string): ConformanceCase {
-  return { id, skip: optimizer === undefined ? undefined : whyUnsupported(optimizer), run };
+  const [skip, never] = optimizer === undefined ? [] : [whyUnsupported(optimizer), whyNever(optimizer)];
+  return { id, skip, never, run };
 }
 
 /** The cases of a file in their order. */
@@ -50,6 +56,7 @@ export function casesOf(file: GoldenFile): ConformanceCase[] {
       return file.cases.map((one) => ({
         id: one.id,
         skip: whyUnsupportedCase(one),
+        never: whyNeverCase(one),
         run: ({ maker }, c) => runTrajectory(one, maker, c),
       }));
     case "large":
@@ -68,6 +75,10 @@ export function casesOf(file: GoldenFile): ConformanceCase[] {
         ...file.cases.map((one, i) => toCase(`${i} ${one.spec.kind}`, (_, c) => runPrng(one, c))),
       ];
     case "averaging":
+      return file.cases.map((one) => ({
+        ...toCase(one.id, ({ maker }, c) => runAveraging(one, maker, c)),
+        skip: "the engine has no averages yet",
+      }));
     case "e2e":
       return file.cases.map(({ id }) => ({ id, skip: `nothing runs the kind ${file.kind} yet`, run: () => {} }));
   }
@@ -76,7 +87,8 @@ export function casesOf(file: GoldenFile): ConformanceCase[] {
 /** Runs a case to its outcome; an error on the way is a failure, not an exception. */
 export async function runCase(one: ConformanceCase, environment: Environment): Promise<Outcome> {
   const comparison = new Comparison(environment.criterion);
-  if (one.skip !== undefined) return outcome(one.id, "skipped", comparison, [one.skip]);
+  const skip = environment.hasAll ? one.never : one.skip;
+  if (skip !== undefined) return outcome(one.id, "skipped", comparison, [skip]);
   try {
     await one.run(environment, comparison);
   } catch (error) {

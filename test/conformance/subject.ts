@@ -1,6 +1,6 @@
 /** What a conformance case needs of an optimizer: the engine is one such subject, a float64 twin another one. */
 
-import type { GroupOptions, RuleName } from "./optimizers.ts";
+import type { GroupOptions, RuleName, WholeOptions } from "./convert.ts";
 
 export interface SubjectTensor {
   readonly shape: readonly number[];
@@ -33,11 +33,14 @@ export interface SharedScaler {
   destroy(): void;
 }
 
-export interface SubjectOptions {
+export interface SubjectOptions extends WholeOptions {
+  /** Of the groups that do not name another. */
   readonly rule: RuleName;
   readonly tensors: readonly SubjectTensor[];
   readonly groups: readonly SubjectGroup[];
-  readonly clip?: { readonly globalNorm?: number; readonly normType?: number; readonly value?: number };
+  /** Averages of the parameters, exponentially forgetting or of all alike. */
+  readonly ema?: { readonly decay: number };
+  readonly swa?: object;
   readonly skipNonFinite?: boolean;
   readonly lossScale?: ScalerOptions | SharedScaler;
   /** Whether step() is to return figures. */
@@ -78,6 +81,16 @@ export interface Subject {
   stateDict(): Promise<SubjectStateDict>;
   readLossScale(): Promise<ScaleState>;
   destroy(): void;
+
+  // What only some cases need.
+  setWeightDecay?(group: number, weightDecay: number): void;
+  writeParam?(tensor: number, values: Float32Array): void;
+  /** Estimates of curvature, one for each tensor, for rules that take them; no step. */
+  observe?(estimates: readonly Float32Array[]): void;
+  /** The parameter to evaluate with: an average, or what the rule says. */
+  readEvaluated?(tensor: number): Promise<Float32Array>;
+  /** Numbers of a group and its rule, by the names of the reference. */
+  readNumbers?(group: number): Promise<Readonly<Record<string, number>>>;
 }
 
 export interface SubjectMaker {

@@ -4,16 +4,21 @@ import { norm } from "../reference/clip.ts";
 import type { applyUpdate } from "../reference/decay.ts";
 import { TwinLossScaler } from "../reference/loss-scale.ts";
 import type { TwinRule } from "../reference/rule.ts";
-import { Twin } from "../reference/twin.ts";
-import { OFFERED } from "../rules-table.ts";
-import type { RuleName } from "./optimizers.ts";
+import { Twin, type TwinGroup } from "../reference/twin.ts";
+import { TWINS } from "../reference/twins.ts";
+import type { GroupOptions, RuleName } from "./convert.ts";
 import type { ScalerOptions, SharedScaler, Subject, SubjectMaker, SubjectOptions, SubjectState } from "./subject.ts";
 
-/** The twin of a rule. @throws Error if the table of rules has none. */
+/** The twin of a rule. @throws Error if there is none. */
 export function twinRule(name: RuleName): TwinRule {
-  const row = OFFERED.find(({ twin }) => twin.name === name);
-  if (!row) throw new Error(`the table of rules has no twin ${name}`);
-  return row.twin;
+  const twin = Object.hasOwn(TWINS, name) ? TWINS[name] : undefined;
+  if (!twin) throw new Error(`there is no twin ${name}`);
+  return twin;
+}
+
+/** Options of a group in the words of a twin. */
+export function twinGroup({ rule, ...options }: GroupOptions): TwinGroup {
+  return { ...options, ...(rule && { rule: twinRule(rule) }) };
 }
 
 /** What to do wrong on purpose. */
@@ -47,18 +52,20 @@ class TwinSubject implements Subject {
   readonly #figures: boolean;
 
   constructor(options: SubjectOptions, rule: TwinRule, update: typeof applyUpdate | undefined) {
-    const { tensors, groups, clip, skipNonFinite, lossScale } = options;
+    const { tensors, groups, lossScale, figures, ...rest } = options;
     this.#twin = new Twin({
+      ...rest,
       rule,
-      tensors: tensors.map(({ data }, k) => ({ data, group: groups.findIndex((group) => group.tensors.includes(k)) })),
-      groups: groups.map((group) => group.options),
-      ...(clip && { clip }),
-      ...(skipNonFinite !== undefined && { skipNonFinite }),
+      tensors: tensors.map((tensor, k) => ({
+        ...tensor,
+        group: groups.findIndex((group) => group.tensors.includes(k)),
+      })),
+      groups: groups.map((group) => twinGroup(group.options)),
       ...(lossScale && { lossScale: lossScale as ScalerOptions | TwinSharedScaler }),
       ...(update && { applyUpdate: update }),
     });
     this.#grads = tensors.map(({ data }) => new Float32Array(data.length));
-    this.#figures = options.figures ?? false;
+    this.#figures = figures ?? false;
   }
 
   writeGrad(tensor: number, values: Float32Array): void {
@@ -69,8 +76,20 @@ class TwinSubject implements Subject {
     this.#missing.add(tensor);
   }
 
+  writeParam(tensor: number, values: Float32Array): void {
+    this.#twin.param(tensor).set(values);
+  }
+
   setLr(group: number, lr: number): void {
     this.#twin.setGroup(group, { lr });
+  }
+
+  setWeightDecay(group: number, weightDecay: number): void {
+    this.#twin.setGroup(group, { weightDecay });
+  }
+
+  observe(estimates: readonly Float32Array[]): void {
+    this.#twin.observe(estimates);
   }
 
   async step() {
@@ -88,6 +107,14 @@ class TwinSubject implements Subject {
 
   async readParam(tensor: number): Promise<Float32Array> {
     return Float32Array.from(this.#twin.param(tensor));
+  }
+
+  async readEvaluated(tensor: number): Promise<Float32Array> {
+    return Float32Array.from(this.#twin.evaluated(tensor));
+  }
+
+  async readNumbers(group: number) {
+    return this.#twin.numbers(group);
   }
 
   async readState(tensor: number): Promise<SubjectState> {

@@ -279,9 +279,9 @@ describe("npm run conformance", () => {
 
   it("names what nothing can run", () => {
     const path = join(folder, "skipped.json");
-    writeFileSync(path, JSON.stringify({ format: "optim-golden/1", kind: "averaging", cases: [{ id: "swa" }] }));
+    writeFileSync(path, edited("torch-sgd", 'optimizer = "AdamX"'));
     const { status, last, stdout } = run(path);
     expect({ status, last }).toEqual({ status: 0, last: "0 passed, 0 failed, 1 skipped" });
-    expect(stdout).toContain("swa: nothing runs the kind averaging yet");
+    expect(stdout).toContain("sgd/plain: the engine has no optimizer AdamX yet");
   });
 });

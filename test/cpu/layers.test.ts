@@ -7,6 +7,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   index: ["engine", "host", "kernels", "nn", "errors"],
   nn: ["engine", "host", "kernels", "shaders", "errors"],
   jax: ["engine", "host", "errors"],
+  tfjs: ["engine", "host", "errors"],
   checkpoint: ["engine", "errors"],
   engine: ["host", "kernels", "shaders", "errors"],
   host: ["kernels", "errors"],
@@ -15,7 +16,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 };
 
 /** The peers that adapters are for; no other file imports a package. */
-const MAY_IMPORT_PACKAGE: Record<string, RegExp> = { jax: /^@jax-js\// };
+const MAY_IMPORT_PACKAGE: Record<string, RegExp> = { jax: /^@jax-js\//, tfjs: /^@tensorflow\// };
 
 const filesBelow = (folder: string, end: RegExp) =>
   readdirSync(folder, { recursive: true, encoding: "utf8" })

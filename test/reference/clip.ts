@@ -11,9 +11,29 @@ export function norm(tensors: readonly Float64Array[], p: number): number {
   return p === Infinity ? total : total ** (1 / p);
 }
 
-/** `min(1, max / (norm + 1e-6))`: a norm of exactly `max` is scaled too; 0 for an infinite norm, NaN for NaN. */
-export function clipFactor(total: number, max: number): number {
-  return Math.min(1, max / (total + 1e-6));
+/** `min(1, max / (norm + eps))`: a norm of exactly `max` is scaled too; 0 for an infinite norm, NaN for NaN. */
+export function clipFactor(total: number, max: number, eps = 1e-6): number {
+  return Math.min(1, max / (total + eps));
+}
+
+/**
+ * Adaptive gradient clipping (Brock et al. 2021): each unit's gradient is at most `factor` times as long as its parameters, which
+ * count as at least `eps` long. A unit is what one output of a layer has: a row of the first dimension; vectors are one unit.
+ */
+export function clipAdaptively(
+  g: Float64Array,
+  theta: Float64Array,
+  shape: readonly number[],
+  factor: number,
+  eps = 1e-3,
+): void {
+  const size = shape.length <= 1 ? g.length : g.length / shape[0]!;
+  for (let at = 0; at < g.length; at += size) {
+    const unit = g.subarray(at, at + size);
+    const longest = factor * Math.max(norm([theta.subarray(at, at + size)], 2), eps);
+    const total = norm([unit], 2);
+    if (!(total < longest)) scale(unit, longest / Math.max(total, 1e-6));
+  }
 }
 
 export function scale(tensor: Float64Array, factor: number): void {

@@ -7,6 +7,7 @@
  *     decoupled    s = 1, d = lr lambda              kappa = lr l1
  *     scheduled    s = 1, d = (lr / lr_0) lambda     kappa = (lr / lr_0) l1
  *     independent  s = 1, d = lambda                 kappa = l1
+ *     rule         nothing here: the rule has lambda in its update, where its paper has it; kappa = lr l1
  *     proximal     theta <- a + soft(theta - u - a, lr l1) / (1 + lr lambda),
  *                  without l1 the same as s = 1 / (1 + lr lambda), d = lr lambda / (1 + lr lambda)
  *
@@ -14,8 +15,7 @@
  * well, u (theta - a) >= 0; the others take the plain step theta - u.
  */
 
-export const DECAY_MODES = ["coupled", "decoupled", "scheduled", "independent", "proximal"] as const;
-export type DecayMode = (typeof DECAY_MODES)[number];
+export type DecayMode = "coupled" | "decoupled" | "scheduled" | "independent" | "proximal" | "rule";
 
 export interface Decay {
   readonly mode: DecayMode;
@@ -42,7 +42,7 @@ export function applyUpdate(theta: Float64Array, u: Float64Array, anchor: Float6
   const { mode, cautious } = decay;
   const factor = lrFactor(decay);
   const kappa = factor * decay.l1;
-  const x = factor * decay.lambda;
+  const x = mode === "rule" ? 0 : factor * decay.lambda;
   const [s, d] = mode === "proximal" ? [1 / (1 + x), x / (1 + x)] : [1, x];
   for (let i = 0; i < theta.length; i++) {
     const away = theta[i]! - anchor[i]!;

@@ -1,5 +1,6 @@
 /** From the text of a golden file to checked, typed cases. */
 
+import { type AveragingCase, averagingCase } from "./averaging.ts";
 import { anyObject, array, type Check, fail, GoldenError, object, oneOf, text } from "./check.ts";
 import { type ClipCase, clipCase } from "./clip.ts";
 import { type GradScalerCase, gradScalerCase } from "./gradscaler.ts";
@@ -24,7 +25,8 @@ export type GoldenFile =
   | { readonly kind: "schedulers"; readonly cases: readonly SchedulerCase[] }
   | { readonly kind: "state_dict"; readonly cases: readonly StateDictCase[] }
   | { readonly kind: "prng"; readonly words: readonly PrngWord[]; readonly cases: readonly PrngCase[] }
-  | { readonly kind: "averaging" | "e2e"; readonly cases: readonly UnreadCase[] };
+  | { readonly kind: "averaging"; readonly cases: readonly AveragingCase[] }
+  | { readonly kind: "e2e"; readonly cases: readonly UnreadCase[] };
 
 export type Kind = GoldenFile["kind"];
 
@@ -38,7 +40,7 @@ const CASES = {
   schedulers: schedulerCase,
   state_dict: stateDictCase,
   prng: prngCase,
-  averaging: unreadCase,
+  averaging: averagingCase,
   e2e: unreadCase,
 } satisfies Record<Kind, Check<unknown>>;
 

@@ -1,7 +1,7 @@
 import { gradient, initialValues } from "../../reference/prng.ts";
 import type { Comparison } from "../compare.ts";
 import type { LargeCase, SampledTensor } from "../golden/large.ts";
-import { groupOptions, ruleOf } from "../optimizers.ts";
+import { planOf } from "../optimizers.ts";
 import type { SubjectMaker } from "../subject.ts";
 
 /** Tensors of up to tens of millions of elements: compared at some positions and by their sums. */
@@ -12,10 +12,11 @@ export async function runLarge(one: LargeCase, maker: SubjectMaker, comparison: 
     "p0",
     one.index.map((i) => data[i]!),
   );
+  const plan = planOf(one.optimizer, one.options);
   const subject = await maker.create({
-    rule: ruleOf(one.optimizer),
+    ...plan,
     tensors: [{ shape: [size], data }],
-    groups: [{ tensors: [0], options: groupOptions(one.optimizer, one.options) }],
+    groups: [{ tensors: [0], options: plan.groups[0]! }],
     figures: true,
   });
   try {

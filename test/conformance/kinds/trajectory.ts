@@ -1,33 +1,64 @@
-import type { Comparison } from "../compare.ts";
+import { elementCount, gradient } from "../../reference/prng.ts";
+import { type Comparison, NUMBER_TOLERANCE } from "../compare.ts";
 import type { CheckedTensor } from "../golden/tensor.ts";
 import { gradientAt, initialParameters, type TrajectoryCase } from "../golden/trajectory.ts";
-import { type GroupOptions, groupOptions, ruleOf, whyUnsupported } from "../optimizers.ts";
-import type { SubjectMaker, SubjectState } from "../subject.ts";
+import { type Plan, planOf, slotOf, whyNever, whyUnsupported } from "../optimizers.ts";
+import type { Subject, SubjectMaker, SubjectState } from "../subject.ts";
 
-/** Why a trajectory cannot be run; undefined if it can. */
-export function whyUnsupportedCase({ optimizer, constructorOptions, groups }: TrajectoryCase): string | undefined {
-  const reasons = groups.map(({ options }) => whyUnsupported(optimizer, constructorOptions, options));
-  return reasons.find((reason) => reason !== undefined);
+const groupsOf = ({ groups }: TrajectoryCase) => groups.map(({ options }) => options);
+
+/** Why nothing can run a trajectory; undefined if a float64 twin can. */
+export function whyNeverCase(one: TrajectoryCase): string | undefined {
+  return whyNever(one.optimizer, one.constructorOptions, groupsOf(one));
+}
+
+/** Why the engine cannot run a trajectory, or not yet; undefined if it can. */
+export function whyUnsupportedCase(one: TrajectoryCase): string | undefined {
+  return whyUnsupported(one.optimizer, one.constructorOptions, groupsOf(one));
+}
+
+/** The case in the words of the engine, with learning rates that may have changed. */
+export function planOfCase(one: TrajectoryCase, lr?: readonly number[]): Plan {
+  const given = groupsOf(one).map((options, g) => (lr ? { ...options, lr: lr[g]! } : options));
+  const plan = planOf(one.optimizer, one.constructorOptions, given);
+  const groups = plan.groups.map((options, g) => {
+    const { decoupledWeightDecay } = one.groups[g]!;
+    if (decoupledWeightDecay === undefined) return options;
+    if (options.weightDecay) throw new Error(`${one.id} has two kinds of weight decay in one group`);
+    return { ...options, weightDecay: decoupledWeightDecay, decayMode: "decoupled" as const };
+  });
+  return { ...plan, groups };
+}
+
+/** Estimates of curvature, where the case has them before this step. */
+export function estimatesAt({ hessianSteps = [], params, seed }: TrajectoryCase, step: number) {
+  if (!hessianSteps.includes(step)) return undefined;
+  // Beside the streams of gradients and of initial values.
+  return params.map(({ grad, shape }, k) => gradient(grad, seed, 0x2000 + k, step, elementCount(shape)));
 }
 
 /** Runs an optimizer along a trajectory and compares parameters and state at the snapshots. */
 export async function runTrajectory(one: TrajectoryCase, maker: SubjectMaker, comparison: Comparison): Promise<void> {
-  refuseWhatNothingCompares(one);
   const tensors = initialParameters(one).map((data, k) => ({ shape: one.params[k]!.shape, data }));
   tensors.forEach(({ data }, k) => {
     comparison.remember(`p${k}`, data);
   });
+  let plan = planOfCase(one);
   const subject = await maker.create({
-    rule: ruleOf(one.optimizer),
+    ...plan,
     tensors,
-    groups: one.groups.map((group) => ({ tensors: group.params, options: optionsOf(one, group) })),
+    groups: one.groups.map((group, g) => ({ tensors: group.params, options: plan.groups[g]! })),
   });
   try {
     for (let step = 1; step <= one.steps; step++) {
       const change = one.lrChanges?.findLast((entry) => entry.step === step);
-      change?.lr.forEach((lr, group) => {
-        subject.setLr(group, lr);
-      });
+      if (change) {
+        const changed = planOfCase(one, change.lr);
+        follow(subject, plan, changed);
+        plan = changed;
+      }
+      const estimates = estimatesAt(one, step);
+      if (estimates) offered(subject.observe, "estimates of curvature").call(subject, estimates);
       one.params.forEach((parameter, k) => {
         const grad = gradientAt(parameter, one.seed, k, step);
         if (grad) subject.writeGrad(k, grad);
@@ -35,22 +66,81 @@ export async function runTrajectory(one: TrajectoryCase, maker: SubjectMaker, co
       });
       await subject.step();
       const snapshot = one.snapshots.find((taken) => taken.step === step);
-      if (!snapshot) continue;
-      for (const k of one.params.keys()) {
-        const at = { at: `step ${step}`, key: `p${k}`, name: "param" };
-        const expected = snapshot.params[k];
-        if (expected) comparison.tensor(at, await subject.readParam(k), expected);
-        compareState(comparison, at, await subject.readState(k), snapshot.state[k]!);
-      }
-      for (const [g, expected] of snapshot.groupState?.entries() ?? []) {
-        // Some references count for a whole group. Counts by tensor are the same where no gradient is ever missing.
-        for (const k of one.groups[g]!.params)
-          comparison.equal(`step ${step} p${k}.step`, (await subject.readState(k)).step, expected.step ?? Number.NaN);
-      }
+      if (snapshot) await compareSnapshot(one, plan, subject, snapshot, comparison);
     }
   } finally {
     subject.destroy();
   }
+}
+
+/** Changes what a changed lr changes: itself, and in some references the decay. */
+function follow(subject: Subject, before: Plan, after: Plan): void {
+  after.groups.forEach(({ lr, weightDecay }, g) => {
+    if (lr !== undefined) subject.setLr(g, lr);
+    if (weightDecay !== undefined && weightDecay !== before.groups[g]!.weightDecay)
+      offered(subject.setWeightDecay, "changes of the decay").call(subject, g, weightDecay);
+  });
+}
+
+async function compareSnapshot(
+  one: TrajectoryCase,
+  plan: Plan,
+  subject: Subject,
+  snapshot: TrajectoryCase["snapshots"][number],
+  comparison: Comparison,
+): Promise<void> {
+  const when = `step ${snapshot.step}`;
+  for (const k of one.params.keys()) {
+    const at = { at: when, key: `p${k}`, name: "param" };
+    const expected = snapshot.params[k];
+    if (expected) comparison.tensor(at, await subject.readParam(k), expected);
+    const evaluated = snapshot.evalParams?.[k];
+    if (evaluated) {
+      const read = offered(subject.readEvaluated, "parameters to evaluate with");
+      comparison.tensor({ ...at, key: `p${k}.evaluated` }, await read.call(subject, k), evaluated);
+    }
+    const { step, slots } = await subject.readState(k);
+    const options = plan.groups[one.groups.findIndex(({ params }) => params.includes(k))]!;
+    const asThere = Object.entries(slots).map(
+      ([name, x]) => [name, Float32Array.from(slotOf(one.optimizer, name, x, options))] as const,
+    );
+    compareState(comparison, at, { step, slots: Object.fromEntries(asThere) }, snapshot.state[k]!);
+  }
+  for (const [g, expected] of snapshot.groupState?.entries() ?? []) {
+    await compareGroup(one, g, { expected, relative: snapshot.groupStateF32Rel?.[g] ?? {} }, subject, comparison, when);
+  }
+}
+
+/** What references call the number of steps that a group has had. */
+const COUNTS = ["k", "step", "lookahead_step"];
+
+async function compareGroup(
+  one: TrajectoryCase,
+  g: number,
+  { expected, relative }: Record<"expected" | "relative", Readonly<Record<string, number>>>,
+  subject: Subject,
+  comparison: Comparison,
+  when: string,
+): Promise<void> {
+  for (const [name, value] of Object.entries(expected)) {
+    const where = `${when} group ${g} ${name}`;
+    if (!COUNTS.includes(name)) {
+      const numbers = await offered(subject.readNumbers, "numbers of groups").call(subject, g);
+      const tolerance = 4 * (relative[name] ?? 0) + 2 ** -21;
+      comparison.number(where, numbers[name], value, (Math.abs(value) * tolerance) / NUMBER_TOLERANCE);
+      continue;
+    }
+    // Counts by tensor are the same where no gradient is ever missing.
+    for (const k of one.groups[g]!.params) {
+      if (one.params[k]!.noGradSteps?.length) continue;
+      comparison.equal(`${where} of p${k}`, (await subject.readState(k)).step, value);
+    }
+  }
+}
+
+function offered<T>(method: T | undefined, what: string): T {
+  if (method === undefined) throw new Error(`this subject has no ${what}`);
+  return method;
 }
 
 /** Compares what the reference stores of a tensor's state with what the subject has of it. */
@@ -68,20 +158,4 @@ export function compareState(
     else if (name === "step") comparison.equal(`${at} ${key}.step`, actual.step, value);
     else comparison.number(`${at} ${key}.${name}`, slot?.[0], value);
   }
-}
-
-function optionsOf(one: TrajectoryCase, group: TrajectoryCase["groups"][number]): GroupOptions {
-  const options = groupOptions(one.optimizer, one.constructorOptions, group.options);
-  const { decoupledWeightDecay } = group;
-  if (decoupledWeightDecay === undefined) return options;
-  if (options.weightDecay) throw new Error(`${one.id} has two kinds of weight decay in one group`);
-  return { ...options, weightDecay: decoupledWeightDecay, decayMode: "decoupled" };
-}
-
-function refuseWhatNothingCompares({ hessianSteps, snapshots }: TrajectoryCase): void {
-  const extra = snapshots.flatMap(({ evalParams, groupState = [] }) => [
-    ...(evalParams ? ["evalParams"] : []),
-    ...groupState.flatMap((numbers) => Object.keys(numbers).filter((name) => name !== "step")),
-  ])[0];
-  if (hessianSteps || extra) throw new Error(`nothing here compares ${hessianSteps ? "hessianSteps" : extra}`);
 }

@@ -1,0 +1,105 @@
+/** How options of the references become options of the engine. */
+
+import type { CautiousUpdate } from "../reference/cautious-update.ts";
+import type { DecayMode } from "../reference/decay.ts";
+import type { LookaheadOptions } from "../reference/lookahead.ts";
+import type { TwinClip } from "../reference/twin.ts";
+import type { OptionValue, ReferenceOptions } from "./golden/tensor.ts";
+
+/** The name by which the library exports a rule. */
+export type RuleName = string;
+
+/** Options of one group, in the words of the engine. */
+export interface GroupOptions {
+  /** Where it is not the optimizer's. */
+  rule?: RuleName;
+  lr?: number;
+  referenceLr?: number;
+  weightDecay?: number;
+  decayMode?: Exclude<DecayMode, "rule">;
+  cautiousUpdate?: CautiousUpdate;
+  /** Options of the rule. */
+  [hyper: string]: unknown;
+}
+
+/** Options of an optimizer as a whole. */
+export interface WholeOptions {
+  clip?: TwinClip;
+  lookahead?: LookaheadOptions;
+}
+
+/** What the reference can and the engine will not offer: the case is skipped, and says why. */
+export class Unsupported extends Error {}
+
+type Complain = (must: string) => never;
+
+/** From the value of one option to options of a group. */
+export interface Convert {
+  (value: OptionValue, complain: Complain): GroupOptions;
+  /** Why the engine does not take what comes out of it yet, if anything does. */
+  readonly notYet?: string;
+}
+
+/** From the value of one option of the constructor to options of the whole; groups are given for what they share. */
+export interface ConvertWhole {
+  (value: OptionValue, complain: Complain, groups: readonly ReferenceOptions[]): WholeOptions;
+  readonly notYet?: string;
+}
+
+export const number =
+  (name: string): Convert =>
+  (value, complain) =>
+    typeof value === "number" ? { [name]: value } : complain("must be a number");
+
+/** An exponent: negative there, positive here. */
+export const negated =
+  (name: string): Convert =>
+  (value, complain) =>
+    typeof value === "number" && value <= 0 ? { [name]: -value } : complain("must be a number of at most 0");
+
+export const flag =
+  (name: string): Convert =>
+  (value, complain) =>
+    typeof value === "boolean" ? { [name]: value } : complain("must be true or false");
+
+const COUNTS = ["no", "one", "two", "three"];
+export const numbers =
+  (name: string, count: number): Convert =>
+  (value, complain) =>
+    Array.isArray(value) && value.length === count && value.every((x) => typeof x === "number")
+      ? { [name]: value }
+      : complain(`must be ${COUNTS[count]} numbers`);
+
+export const word =
+  (name: string, ...words: string[]): Convert =>
+  (value, complain) =>
+    typeof value === "string" && words.includes(value) ? { [name]: value } : complain(`must be ${words.join(" or ")}`);
+
+/** A switch that chooses a mode of decay in one of its positions. */
+export const decayWhen =
+  (position: boolean, decayMode: Exclude<DecayMode, "rule">): Convert =>
+  (value, complain) => {
+    if (typeof value !== "boolean") return complain("must be true or false");
+    return value === position ? { decayMode } : {};
+  };
+
+/** What may be absent. */
+export const orNone =
+  (convert: Convert): Convert =>
+  (value, complain) =>
+    value === null ? {} : convert(value, complain);
+
+/** What is off where it is absent, and 0 here; 0 itself there would mean something else. */
+export const orOff =
+  (name: string): Convert =>
+  (value, complain) => {
+    if (value === 0) throw new Unsupported(`${name} 0 is off here`);
+    return value === null ? { [name]: 0 } : number(name)(value, complain);
+  };
+
+/** Marks what the engine does not take yet. */
+export function soon<C extends Convert | ConvertWhole>(notYet: string, convert: C): C {
+  return Object.assign(((...args: Parameters<C>) => (convert as (...all: Parameters<C>) => object)(...args)) as C, {
+    notYet,
+  });
+}
