@@ -1,17 +1,17 @@
 /** Makes optimizers. */
 import { OptionError } from "../errors.ts";
 import { type Limits, resolveLimits } from "../host/limits.ts";
-import { Memory } from "../host/memory.ts";
+import { Memory, type Tensor } from "../host/memory.ts";
 import { inScopes } from "../host/scopes.ts";
-import { StepEncoder } from "../host/step.ts";
+import { type RuleKernels, StepEncoder } from "../host/step.ts";
 import { averageWeights } from "./averages.ts";
 import { checkKeys, checkNumber } from "./checks.ts";
 import { GroupRecords } from "./group-records.ts";
-import { type GroupOptions, resolveGroups, resolveRules } from "./groups.ts";
+import { type Group, type GroupOptions, resolveGroups, resolveRules } from "./groups.ts";
 import { Optimizer, type RulePart } from "./optimizer.ts";
 import { checkParams, type OptimizerOptions, settle } from "./options.ts";
 import { overridesOf } from "./overrides.ts";
-import type { Rule } from "./rule.ts";
+import type { HyperOptions, Rule, RuleDefinition } from "./rule.ts";
 import { StepRows } from "./step-rows.ts";
 
 /**
@@ -117,6 +117,7 @@ export async function createOptimizer(
           settles: definition.settles,
           estimates: definition.estimates === true,
           evaluates: definition.evaluates === true,
+          ...shapesOf(definition, groups),
         })),
         averages: settled.lookahead !== undefined || settled.average !== undefined,
         measure: settled.measures ? { p: settled.clip.p, lossScale: scale ? (ownsScale ? 1 : 2) : 0 } : undefined,
@@ -156,6 +157,22 @@ export async function createOptimizer(
     for (const free of undo) free();
     throw error;
   }
+}
+
+/** What a rule makes of the shapes of its tensors. */
+function shapesOf(
+  definition: RuleDefinition,
+  groups: readonly Group[],
+): Pick<RuleKernels, "numbersOf" | "orthogonalizes"> {
+  const { numbersOf, orthogonalizes, slots } = definition;
+  const hyperOf = ({ group }: Tensor): HyperOptions => (groups[group] as Group).hyper;
+  return {
+    numbersOf: numbersOf && ((tensor) => numbersOf(hyperOf(tensor), tensor.shape)),
+    orthogonalizes: orthogonalizes && {
+      slot: slots.indexOf(orthogonalizes.slot),
+      matrices: (tensor) => orthogonalizes.matrices(hyperOf(tensor), tensor.shape),
+    },
+  };
 }
 
 function checkTuning(tuning: unknown): void {

@@ -536,7 +536,10 @@ export class Optimizer {
       return concerns(g, i) ? changeGroup(rule, rule.definition.name, g, changes) : g;
     });
     rules.forEach((rule, r) => {
-      const { name } = rule.definition;
+      const { name, fixed = [] } = rule.definition;
+      const settledOnes = changed.some((g, i) => g.rule === r && g !== groups[i]) ? fixed : [];
+      for (const option of settledOnes)
+        if (option in changes) throw new OptionError(name, option, "cannot be changed after creation", changes[option]);
       const ofRule = changed.filter((g) => g.rule === r);
       checkOverrides(
         name,
@@ -629,7 +632,7 @@ export class Optimizer {
       tensors: memory.tensors,
       groups,
       control: step.control,
-      unscale: settled.unscale,
+      initialControl: (tensor) => step.initialControl(tensor),
       scale,
     };
   }

@@ -2,13 +2,25 @@
  * One step on the GPU, in order: measure, control, update, summarize, copy. Reading `encode` from top to bottom is the data flow.
  * Everything is made beforehand; a step only sets pipelines and bind groups.
  */
+import { DeviceError } from "../errors.ts";
 import type { Kernel } from "../kernels/kernel.ts";
-import { CONTROL, FIGURES, HEADER, TENSOR_CONTROL, TENSOR_FIGURES, Words } from "../kernels/layouts.ts";
+import {
+  CONTROL,
+  FIGURES,
+  type FieldName,
+  HEADER,
+  TENSOR_CONTROL,
+  TENSOR_FIGURES,
+  TENSOR_NUMBERS,
+  Words,
+} from "../kernels/layouts.ts";
+import type { Matrices } from "../kernels/newton-schulz.ts";
 import { F32, F32X4, type Storage } from "../kernels/storage.ts";
 import { NO_AVERAGE, NO_FIGURES, PLAIN_DECAY, UPDATE } from "../kernels/update.ts";
 import type { WgslFile } from "../kernels/wgsl.ts";
 import type { Limits } from "./limits.ts";
-import type { BufferRange, Memory, Window } from "./memory.ts";
+import type { BufferRange, Memory, Tensor, Window } from "./memory.ts";
+import type { NewtonSchulz } from "./newton-schulz.ts";
 import { type Compiled, compileKernel } from "./pipelines.ts";
 
 /** One of the rules, as its kernels are compiled. */
@@ -25,6 +37,12 @@ export interface RuleKernels {
   /** It prepares only when it is asked to. */
   readonly estimates: boolean;
   readonly evaluates: boolean;
+  /** Numbers of a tensor that are settled at creation. */
+  readonly numbersOf: ((tensor: Tensor) => readonly number[]) | undefined;
+  /** The state slot that is orthogonalized before the update, and as which matrices a tensor's is. */
+  readonly orthogonalizes:
+    | { readonly slot: number; readonly matrices: (tensor: Tensor) => Omit<Matrices, "offset"> }
+    | undefined;
 }
 
 /** What does not change over an optimizer's life. */
@@ -99,6 +117,7 @@ export class StepEncoder {
   readonly #memory: Memory;
   readonly #options: StepOptions;
   readonly #pipelines = new Map<string, Stage>();
+  readonly #newtonSchulz: NewtonSchulz[] = [];
   /** In the order in which they are to run. */
   #stages = new Map<Variant, readonly Stage[]>();
   readonly #headers: GPUBuffer;
@@ -137,11 +156,14 @@ export class StepEncoder {
   }
 
   /**
-   * Compiles what `windows` need and is not compiled yet. Kernels that are not asked for are not even loaded.
+   * Compiles what `windows` with these tensors need and is not compiled yet. Kernels that are not asked for are not even loaded.
    *
-   * @throws {ShaderError} if the device refuses a kernel.
+   * @throws {ShaderError} if the device refuses a kernel. @throws {DeviceError} if a matrix does not fit into a binding.
    */
-  async compile(windows: readonly Window[] = this.#memory.windows): Promise<void> {
+  async compile(
+    windows: readonly Window[] = this.#memory.windows,
+    tensors: readonly Tensor[] = this.#memory.tensors,
+  ): Promise<void> {
     const { rules, measure, averages, monitors, accumulates, clipsValue } = this.#options;
     const prepares = rules.some((r) => r.prepares || r.cautiousUpdates);
     const settles = rules.some((r) => r.settles || r.cautiousUpdates);
@@ -229,9 +251,37 @@ export class StepEncoder {
       });
     const results = await Promise.allSettled(jobs);
     for (const result of results) if (result.status === "rejected") throw result.reason;
+    await this.#compileMatrices(windows, tensors);
     const ordered = [...this.#pipelines.values()].sort((a, b) => (a.rule ?? 0) - (b.rule ?? 0));
     this.#stages = new Map();
     for (const stage of ordered) this.#stages.set(stage.variant, [...(this.#stages.get(stage.variant) ?? []), stage]);
+  }
+
+  /** Makes the orthogonalization of what lies in these windows. */
+  async #compileMatrices(windows: readonly Window[], tensors: readonly Tensor[]): Promise<void> {
+    const { rules, label, limits, workgroup } = this.#options;
+    for (const window of windows) {
+      const { orthogonalizes } = rules[window.rule] as RuleKernels;
+      const inside = tensors.flatMap((t) =>
+        t.pieces.flatMap((p) => (p.window === window ? [{ tensor: t, ...p }] : [])),
+      );
+      if (!orthogonalizes || inside.length === 0) continue;
+      const { createNewtonSchulz } = await import("./newton-schulz.ts");
+      const { slot, matrices } = orthogonalizes;
+      const made = await createNewtonSchulz(this.#device, {
+        label,
+        limits,
+        workgroup: Math.max(4, workgroup),
+        buffer: window.state.buffer,
+        range: window.state,
+        matrices: inside.map(({ tensor, at }) => {
+          if (tensor.pieces.length > 1)
+            throw new DeviceError(`${label}: ${tensor.name} is too large for a binding of this device`);
+          return { ...matrices(tensor), offset: slot * window.stride + at };
+        }),
+      });
+      this.#newtonSchulz.push(made);
+    }
   }
 
   /** Makes what depends on the number of tensors and chunks; keeps what the device has counted for the tensors of before. */
@@ -276,9 +326,8 @@ export class StepEncoder {
 
     const control = new Words(CONTROL.length + TENSOR_CONTROL.length * tensors.length);
     control.write(CONTROL, 0, { loss_scale: 1, clip: 1 });
-    tensors.forEach(({ size, rule }, k) => {
-      const factor = this.#options.unscale;
-      control.write(TENSOR_CONTROL, CONTROL.length + k * TENSOR_CONTROL.length, { factor, size, rule });
+    tensors.forEach((tensor, k) => {
+      control.write(TENSOR_CONTROL, CONTROL.length + k * TENSOR_CONTROL.length, this.initialControl(tensor));
     });
     this.control = this.#buffer("control", control.u32.byteLength, STORAGE | COPY_SRC | COPY_DST);
     this.#device.queue.writeBuffer(this.control, 0, control.u32);
@@ -289,6 +338,14 @@ export class StepEncoder {
       old.destroy();
     }
     this.forgetBindings();
+  }
+
+  /** What `TensorControl` of a tensor begins with. */
+  initialControl(tensor: Tensor): Partial<Record<FieldName<typeof TENSOR_CONTROL>, number>> {
+    const { size, rule } = tensor;
+    const numbers = this.#options.rules[rule]?.numbersOf?.(tensor) ?? [];
+    const named = Object.fromEntries(numbers.map((n, i) => [TENSOR_NUMBERS[i] as string, n]));
+    return { factor: this.#options.unscale, size, rule, ...named };
   }
 
   /** Whether steps may wait in encoders of the caller's: what they are going to read must not be written over. */
@@ -388,6 +445,7 @@ export class StepEncoder {
       }
       this.#overWindows(pass, plan.slot, "prepare", (rule) => !this.#options.rules[rule]?.estimates);
       this.#once(pass, plan.slot, "settle");
+      for (const matrices of this.#newtonSchulz) matrices.encode(pass);
       this.#overWindows(pass, plan.slot, plan.figures ? "update figures" : "update");
       if (plan.figures) this.#once(pass, plan.slot, "summarize");
     }
@@ -520,6 +578,7 @@ export class StepEncoder {
   /** Frees what this has made. */
   destroy(): void {
     this.settle();
+    for (const matrices of this.#newtonSchulz.splice(0)) matrices.destroy();
     for (const buffer of [
       this.#headers,
       ...this.#records,
