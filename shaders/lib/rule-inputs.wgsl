@@ -21,6 +21,7 @@ struct Settling {
   size: f32,            // elements
   lambda: f32,          // weight decay as the user gave it, in whatever mode
   rule_decay: f32,      // lambda in decay mode `rule`, else 0
+  first_decay: f32,     // the fraction that decay takes away before the update, in the modes where it does
   first: bool,          // this is the tensor's first update
   numbers: vec4f,       // the numbers it has had so far, 0 at first
 }

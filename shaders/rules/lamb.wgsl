@@ -40,7 +40,8 @@ fn prepare_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) ->
 fn settle_rule(s: Settling, lr: f32, h: Hyper, t: StepRow) -> vec4f {
   var ratio = 1.0;
   if (s.lambda != 0.0 || h.always_adapt > 0.0) {
-    let theta_norm = min(sqrt(s.sums.x), h.most_norm);
+    // Where decay comes first, the norm is of what is left.
+    let theta_norm = min(abs(1.0 - s.first_decay) * sqrt(s.sums.x), h.most_norm);
     let u_norm = sqrt(s.sums.y);
     if (theta_norm > 0.0 && u_norm > 0.0) { ratio = theta_norm / u_norm; }
     if (h.trust_clip > 0.0) { ratio = min(ratio, 1.0); }
