@@ -12,6 +12,7 @@ import {
   adamw,
   adan,
   ademamix,
+  adopt,
   defineRule,
   lion,
   madgrad,
@@ -31,6 +32,7 @@ import { adam as adamTwin, adamw as adamwTwin } from "./reference/adam.ts";
 import { adamax as adamaxTwin } from "./reference/adamax.ts";
 import { adan as adanTwin } from "./reference/adan.ts";
 import { ademamix as ademamixTwin } from "./reference/ademamix.ts";
+import { adopt as adoptTwin } from "./reference/adopt.ts";
 import { lion as lionTwin } from "./reference/lion.ts";
 import { madgrad as madgradTwin } from "./reference/madgrad.ts";
 import { nadam as nadamTwin } from "./reference/nadam.ts";
@@ -361,6 +363,20 @@ export const RULES: readonly RuleRow[] = [
     draw: (random) => ({ momentum: 0, eps: eps(random), maximize: coin(random) }),
     change: { eps: 1e-4 },
     movesWithoutLr: "eps is added to lr",
+  },
+  {
+    name: "adopt",
+    rule: adopt(),
+    twin: adoptTwin,
+    options: {},
+    draw: (random) => ({
+      betas: betas(random),
+      eps: eps(random),
+      // Where decay nearly cancels the first gradient, what is divided by its root is off by any amount: clipping bounds that.
+      ...(coin(random) ? { clipExp: 0, decayMode: "decoupled" } : { clipExp: between(random, 0.1, 1) }),
+      maximize: coin(random),
+    }),
+    change: { betas: [0.8, 0.99], eps: 1e-4, clipExp: 0.25 },
   },
 ];
 

@@ -2,6 +2,7 @@
 
 /** Features of an image and of the hidden layer, and the classes. */
 export const SIZES = [784, 128, 10] as const;
+export const PIXELS = SIZES[0];
 export const BATCH_SIZE = 128;
 export const EPOCHS = 3;
 export const PEAK_LR = 5e-3;

@@ -1,7 +1,7 @@
 /** The optimizer of the standard run, in parts that the live page turns into knobs. */
 import { adamw, cosine, decayGroups, type Schedule, warmup } from "../../src/index.ts";
-import { mlpParams } from "../../src/nn/mlp.ts";
-import { CLIP_NORM, PEAK_LR, SIZES, WARMUP_STEPS, WEIGHT_DECAY } from "./recipe.ts";
+import { network } from "./network.ts";
+import { CLIP_NORM, PEAK_LR, WARMUP_STEPS, WEIGHT_DECAY } from "./recipe.ts";
 import type { OptimizerChoice } from "./trainer.ts";
 
 /** Linear warm-up to the peak, then half a cosine down to a hundredth of it at the end of the run. */
@@ -13,7 +13,7 @@ export function warmCosine(peak: number, steps: number): Schedule {
 
 /** Decay of the weights alone: group `decay`; the biases are the group `noDecay`. */
 export function groupsFor(weightDecay: number): OptimizerChoice["groups"] & object {
-  return decayGroups(mlpParams(SIZES), { weightDecay });
+  return decayGroups(network().params, { weightDecay });
 }
 
 /** AdamW over `steps`, clipping at global norm 1. */

@@ -1,16 +1,21 @@
 /**
  * Trains a perceptron on MNIST. Everything happens on the GPU: a step gathers its batch, goes forward and backward and
- * updates the parameters in one submission; the host writes 16 bytes. Losses come back some steps later, and nothing waits.
+ * updates the parameters in one submission; the host writes a few bytes. Losses come back some steps later, and nothing waits.
  */
-import { createOptimizer, type Optimizer, type OptimizerOptions, type ParamSpec } from "../../src/index.ts";
-import { rowsOf } from "../../src/nn/activation.ts";
-import { BATCH_BYTES, batchGather, OUTCOME_BYTES, RECORD_BYTES } from "../../src/nn/batch.ts";
-import { type Dispatch, encodeDispatches } from "../../src/nn/dispatch.ts";
-import { createMlp, type Mlp, mlpParams } from "../../src/nn/mlp.ts";
+import { createOptimizer, type Optimizer, type ParamSpec } from "../../src/index.ts";
+import { batchGather, OUTCOME_BYTES, RECORD_BYTES } from "../../src/nn/batch.ts";
+import {
+  type OptimizerChoice as Choice,
+  compile,
+  crossEntropy,
+  type Dispatch,
+  type Plan,
+  shuffled,
+} from "../../src/nn/index.ts";
 import { type GpuSplit, uploadSplit } from "./gpu-split.ts";
 import type { Mnist } from "./idx.ts";
-import { shuffled, uniform } from "./random.ts";
-import { BATCH_SIZE, SIZES } from "./recipe.ts";
+import { network } from "./network.ts";
+import { BATCH_SIZE, PIXELS } from "./recipe.ts";
 
 /** Steps whose losses come back together. Two such chunks may be under way: no more figures than the optimizer has room for. */
 const CHUNK = 8;
@@ -23,7 +28,7 @@ const MEAN = 0.1307;
 const DEVIATION = 0.3081;
 
 /** What the optimizer is, but for the parameters. */
-export type OptimizerChoice = Omit<OptimizerOptions, "params" | "monitor" | "label">;
+export type OptimizerChoice = Omit<Choice, "monitor" | "label">;
 
 /** Loss of one training step. */
 export interface StepRecord {
@@ -43,17 +48,6 @@ export interface Evaluation {
   readonly predicted: Uint8Array;
 }
 
-/** The parameters as `torch.nn.Linear` begins them: uniform in +-1/sqrt(inFeatures), weights and biases alike. */
-export function initialParams(seed: number): ParamSpec[] {
-  let fanIn = 0;
-  return mlpParams(SIZES).map(({ name, shape }, stream) => {
-    // A bias follows its weight, and has the weight's fan-in.
-    fanIn = shape[1] ?? fanIn;
-    const size = shape.reduce((product, extent) => product * extent, 1);
-    return { name, shape, data: uniform(seed, stream, size, 1 / Math.sqrt(fanIn)) };
-  });
-}
-
 export class Trainer {
   readonly device: GPUDevice;
   readonly seed: number;
@@ -61,15 +55,14 @@ export class Trainer {
   /** Steps submitted so far. */
   steps = 0;
   optimizer!: Optimizer;
-  #network!: Mlp;
+  #plan!: Plan;
   #train: GpuSplit;
   #test: GpuSplit;
-  #trainStep!: readonly Dispatch[];
-  #testStep!: readonly Dispatch[];
+  #gatherTrain!: readonly Dispatch[];
+  #gatherTest!: readonly Dispatch[];
   #stagings: GPUBuffer[];
   #chunks = 0;
   readonly #testLabels: Uint8Array;
-  readonly #batch = new Uint32Array(BATCH_BYTES / 4);
 
   private constructor(device: GPUDevice, mnist: Mnist, seed: number) {
     this.device = device;
@@ -94,7 +87,7 @@ export class Trainer {
 
   static async create(device: GPUDevice, mnist: Mnist, seed: number, choice: OptimizerChoice): Promise<Trainer> {
     const trainer = new Trainer(device, mnist, seed);
-    await trainer.#build(initialParams(seed), choice);
+    await trainer.#build(network().init(seed), choice);
     return trainer;
   }
 
@@ -110,14 +103,14 @@ export class Trainer {
   /** Begins again from the initial weights. Not while train() is under way. */
   async restart(choice: OptimizerChoice): Promise<void> {
     this.steps = 0;
-    await this.#rebuild(initialParams(this.seed), choice);
+    await this.#rebuild(network().init(this.seed), choice);
   }
 
   async #rebuild(params: ParamSpec[], choice: OptimizerChoice): Promise<void> {
     const { optimizer } = this;
-    const network = this.#network;
+    const plan = this.#plan;
     await this.#build(params, choice);
-    network.destroy();
+    plan.destroy();
     optimizer.destroy();
   }
 
@@ -129,28 +122,29 @@ export class Trainer {
       monitor: { every: FIGURES_EVERY },
       label: "mnist",
     });
-    const network = await createMlp(device, {
-      sizes: SIZES,
+    const plan = await compile(device, network(), {
       batchSize: BATCH_SIZE,
+      loss: crossEntropy(),
+      optimizer,
       bytes: { scale: 1 / DEVIATION, shift: -MEAN / DEVIATION },
       // The last slot is for what evaluate() has no use for.
       slots: CHUNKS * CHUNK + 1,
-      tensor: (name) => optimizer.tensor(name),
     });
-    const gather = await batchGather(device, "nn.gather", { rows: rowsOf(BATCH_SIZE), features: SIZES[0] });
-    const gatherFrom = ({ samples, classes, order }: GpuSplit) =>
+    const gather = await batchGather(device, "nn.gather", { rows: plan.rows, features: PIXELS });
+    const gatherFrom = ({ samples, classes, order }: GpuSplit) => [
       gather.on({
-        batch: { buffer: network.batch },
+        batch: plan.batch,
         samples: { buffer: samples },
         classes: { buffer: classes },
         order: { buffer: order },
-        input: { buffer: network.input },
-        labels: { buffer: network.labels },
-      });
+        input: plan.input,
+        labels: plan.target,
+      }),
+    ];
     this.optimizer = optimizer;
-    this.#network = network;
-    this.#trainStep = [gatherFrom(this.#train), ...network.forward, ...network.loss, ...network.backward];
-    this.#testStep = [gatherFrom(this.#test), ...network.forward, ...network.loss];
+    this.#plan = plan;
+    this.#gatherTrain = gatherFrom(this.#train);
+    this.#gatherTest = gatherFrom(this.#test);
   }
 
   /**
@@ -177,7 +171,7 @@ export class Trainer {
     const staging = this.#stagings[ring]!;
     const bytes = size * RECORD_BYTES;
     const encoder = this.device.createCommandEncoder({ label: "mnist.losses" });
-    encoder.copyBufferToBuffer(this.#network.records, ring * CHUNK * RECORD_BYTES, staging, 0, bytes);
+    encoder.copyBufferToBuffer(this.#plan.records.buffer, ring * CHUNK * RECORD_BYTES, staging, 0, bytes);
     this.device.queue.submit([encoder.finish()]);
     await staging.mapAsync(GPUMapMode.READ, 0, bytes);
     const words = staging.getMappedRange(0, bytes).slice(0);
@@ -200,7 +194,7 @@ export class Trainer {
       this.device.queue.writeBuffer(this.#train.order, 0, shuffled(this.seed, 1000 + epoch, this.#train.count));
     }
     this.#selectBatch(this.#train, position * BATCH_SIZE, slot);
-    this.optimizer.step((encoder) => encodeDispatches(encoder, "nn.train", this.#trainStep));
+    this.optimizer.step((encoder) => this.#plan.encode(encoder, this.#gatherTrain));
     this.steps++;
   }
 
@@ -217,9 +211,9 @@ export class Trainer {
     for (let first = 0; first < count; first += BATCH_SIZE) {
       const samples = this.#selectBatch(this.#test, first, CHUNKS * CHUNK);
       const encoder = device.createCommandEncoder({ label: "nn.evaluate" });
-      encodeDispatches(encoder, "nn.evaluate", this.#testStep);
+      this.#plan.encodeEvaluation(encoder, this.#gatherTest);
       const bytes = samples * OUTCOME_BYTES;
-      encoder.copyBufferToBuffer(this.#network.outcomes, 0, staging, first * OUTCOME_BYTES, bytes);
+      encoder.copyBufferToBuffer(this.#plan.outcomes.buffer, 0, staging, first * OUTCOME_BYTES, bytes);
       device.queue.submit([encoder.finish()]);
     }
     await staging.mapAsync(GPUMapMode.READ);
@@ -236,7 +230,7 @@ export class Trainer {
 
   destroy(): void {
     this.optimizer.destroy();
-    this.#network.destroy();
+    this.#plan.destroy();
     for (const { destroy } of [this.#train, this.#test]) destroy();
     for (const staging of this.#stagings) staging.destroy();
   }
@@ -244,10 +238,7 @@ export class Trainer {
   /** Writes which samples the next submission takes; returns how many these are. */
   #selectBatch(split: GpuSplit, first: number, slot: number): number {
     const count = Math.min(BATCH_SIZE, split.count - first);
-    this.#batch[0] = first;
-    this.#batch[1] = count;
-    this.#batch[2] = slot;
-    this.device.queue.writeBuffer(this.#network.batch, 0, this.#batch);
+    this.#plan.select({ first, count, slot });
     return count;
   }
 }

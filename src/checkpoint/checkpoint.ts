@@ -73,6 +73,7 @@ export function writeCheckpoint(state: StateDict, { buffers = new Map() }: Write
           ["growthTracker", number("lossScale.growthTracker", lossScale.growthTracker)],
         ]
       : []),
+    ...(state.numbers ? [["numbers", numbersText("numbers", state.numbers)]] : []),
     ["groups", `[${state.groups.map((group) => groupText(group, state)).join()}]`],
   ] as [string, string][];
   return writeSafetensors(tensors, metadata);
@@ -89,22 +90,29 @@ function number(what: string, value: number): string {
   return Object.is(value, -0) ? "-0" : String(value);
 }
 
+function numbersText(what: string, numbers: Readonly<Record<string, number>>): string {
+  const pairs = Object.entries(numbers).map(([key, x]) => `${JSON.stringify(key)}:${number(`${what}: ${key}`, x)}`);
+  return `{${pairs.join()}}`;
+}
+
 /** The group as JSON. `tensors` are names with their step counts; an object made of them would sort names such as "1" first. */
-function groupText(
-  { name, tensors, lr, weightDecay, decayMode, decayDose, hyper }: GroupState,
-  state: StateDict,
-): string {
+function groupText(group: GroupState, state: StateDict): string {
+  const { name, tensors, lr, weightDecay, decayMode, decayDose, hyper, carry } = group;
   const at = `group ${quote(name)}`;
   const value = (x: HyperValue, what: string): string => {
     if (typeof x === "boolean" || typeof x === "string") return JSON.stringify(x);
     return typeof x === "number" ? number(what, x) : `[${x.map((item) => number(what, item)).join()}]`;
   };
   const options = Object.entries(hyper).map(([key, x]) => `${JSON.stringify(key)}:${value(x, `${at}: ${key}`)}`);
-  const steps = tensors.map((tensor) => {
+  const steps: string[] = [];
+  const numbers: string[] = [];
+  for (const tensor of tensors) {
     const found = Object.hasOwn(state.tensors, tensor) ? state.tensors[tensor] : undefined;
     if (!found) throw fault(`${at}: ${quote(tensor)} is not among the tensors`);
-    return `${JSON.stringify(tensor)}:${number(`${quote(tensor)}: step`, found.step)}`;
-  });
+    const key = JSON.stringify(tensor);
+    steps.push(`${key}:${number(`${quote(tensor)}: step`, found.step)}`);
+    if (found.numbers) numbers.push(`${key}:${numbersText(quote(tensor), found.numbers)}`);
+  }
   const fields = {
     name: JSON.stringify(name),
     lr: number(`${at}: lr`, lr),
@@ -112,7 +120,9 @@ function groupText(
     decayMode: JSON.stringify(decayMode),
     decayDose: decayDose === null ? "null" : number(`${at}: decayDose`, decayDose),
     hyper: `{${options.join()}}`,
+    ...(carry && { carry: numbersText(`${at}: carry`, carry) }),
     tensors: `{${steps.join()}}`,
+    ...(numbers.length > 0 && { numbers: `{${numbers.join()}}` }),
   };
   const pairs = Object.entries(fields).map(([key, text]) => `"${key}":${text}`);
   return `{${pairs.join()}}`;
@@ -135,7 +145,7 @@ export function readCheckpoint(file: ArrayBuffer | Uint8Array, { like }: ReadOpt
   if (text("format") !== FORMAT) throw fault(`format must be ${FORMAT}, got ${quote(text("format"))}`);
   if (text("version") !== String(VERSION)) throw fault(`version must be ${VERSION}, got ${quote(text("version"))}`);
   const groups = read("groups", text("groups"), (reader) => readGroups(reader, allowance));
-  const { tensors, buffers } = sort(entries, groups.steps, allowance);
+  const { tensors, buffers } = sort(entries, groups, allowance);
   const state: StateDict = {
     format: FORMAT,
     version: VERSION,
@@ -150,6 +160,9 @@ export function readCheckpoint(file: ArrayBuffer | Uint8Array, { like }: ReadOpt
           },
         }
       : {}),
+    ...(metadata.has("numbers")
+      ? { numbers: read("numbers", text("numbers"), (reader) => readNumbers(reader, allowance)) }
+      : {}),
     groups: groups.groups,
     tensors,
   };
@@ -163,54 +176,88 @@ function read<T>(where: string, text: string, value: (reader: JsonReader) => T):
   return result;
 }
 
-const GROUP_FIELDS = ["name", "lr", "weightDecay", "decayMode", "decayDose", "hyper", "tensors"] as const;
+const REQUIRED = ["name", "lr", "weightDecay", "decayMode", "decayDose", "hyper", "tensors"] as const;
+const GROUP_FIELDS = [...REQUIRED, "carry", "numbers"] as const;
 /** Of a tensor's name and step count, and of an option, in bytes. */
 const PER_ITEM = 256;
 const LONGEST_LIST = 16;
 
-function readGroups(reader: JsonReader, allowance: Allowance): { groups: GroupState[]; steps: Map<string, number> } {
-  const groups: GroupState[] = [];
-  const steps = new Map<string, number>();
+interface Groups {
+  readonly groups: GroupState[];
+  /** By tensor. */
+  readonly steps: Map<string, number>;
+  readonly numbers: Map<string, Record<string, number>>;
+}
+
+function readGroups(reader: JsonReader, allowance: Allowance): Groups {
+  const result: Groups = { groups: [], steps: new Map(), numbers: new Map() };
   for (reader.open("["); reader.more("]"); ) {
-    const got: Partial<Record<keyof GroupState, unknown>> = {};
+    const got: Partial<Record<(typeof GROUP_FIELDS)[number], unknown>> = {};
     allowance.spend(PER_ITEM);
     for (reader.open("{"); reader.more("}"); ) {
       const key = reader.keyOf(GROUP_FIELDS);
       if (key in got) reader.fail(`${key} stands twice`);
-      if (key === "hyper") got[key] = readHyper(reader, allowance);
-      else if (key === "tensors") got[key] = readSteps(reader, allowance, steps);
-      else if (key === "name" || key === "decayMode") got[key] = reader.string();
-      else got[key] = key === "decayDose" && reader.peek() === "n" ? reader.literal(key) : reader.number(key);
+      got[key] = readField(reader, key, allowance, result);
     }
-    const missing = GROUP_FIELDS.filter((key) => !(key in got));
+    const missing = REQUIRED.filter((key) => !(key in got));
     if (missing.length > 0) reader.fail(`a group has no ${missing.join(", ")}`);
-    groups.push(got as unknown as GroupState);
+    const { numbers: _, ...group } = got;
+    result.groups.push(group as unknown as GroupState);
   }
-  return { groups, steps };
+  return result;
 }
 
-/** Puts the step counts into `steps`, and returns the names. */
-function readSteps(reader: JsonReader, allowance: Allowance, steps: Map<string, number>): string[] {
-  const names: string[] = [];
-  for (reader.open("{"); reader.more("}"); ) {
-    const name = reader.key();
-    if (steps.has(name)) reader.fail(`${quote(name)} stands twice`);
-    allowance.spend(PER_ITEM);
-    steps.set(name, reader.whole("a step count"));
-    names.push(name);
+function readField(
+  reader: JsonReader,
+  key: (typeof GROUP_FIELDS)[number],
+  allowance: Allowance,
+  { steps, numbers }: Groups,
+): unknown {
+  switch (key) {
+    case "name":
+    case "decayMode":
+      return reader.string();
+    case "hyper":
+      return Object.fromEntries(readItems(reader, allowance, new Map(), (name) => readHyperValue(reader, name)));
+    case "carry":
+      return readNumbers(reader, allowance);
+    case "tensors": {
+      const names: string[] = [];
+      readItems(reader, allowance, steps, (name) => {
+        names.push(name);
+        return reader.whole("a step count");
+      });
+      return names;
+    }
+    case "numbers":
+      readItems(reader, allowance, numbers, () => readNumbers(reader, allowance));
+      return true;
+    case "decayDose":
+      return reader.peek() === "n" ? reader.literal(key) : reader.number(key);
+    default:
+      return reader.number(key);
   }
-  return names;
 }
 
-function readHyper(reader: JsonReader, allowance: Allowance): Record<string, HyperValue> {
-  const hyper = new Map<string, HyperValue>();
+function readNumbers(reader: JsonReader, allowance: Allowance): Record<string, number> {
+  // Not by assignment: a key may be __proto__.
+  return Object.fromEntries(readItems(reader, allowance, new Map(), (key) => reader.number(quote(key))));
+}
+
+/** An object with any keys, whose items go into `items`, where none of them may be. */
+function readItems<T>(
+  reader: JsonReader,
+  allowance: Allowance,
+  items: Map<string, T>,
+  item: (key: string) => T,
+): Map<string, T> {
   for (reader.open("{"); reader.more("}"); ) {
     const key = reader.key();
-    if (hyper.has(key)) reader.fail(`${quote(key)} stands twice`);
+    if (items.has(key)) reader.fail(`${quote(key)} stands twice`);
     allowance.spend(PER_ITEM);
-    hyper.set(key, readHyperValue(reader, key));
+    items.set(key, item(key));
   }
-  return Object.fromEntries(hyper);
+  return items;
 }
 
 function readHyperValue(reader: JsonReader, key: string): HyperValue {
@@ -224,7 +271,8 @@ function readHyperValue(reader: JsonReader, key: string): HyperValue {
     return list;
   }
   if (first === '"') return reader.string();
-  return first === "t" || first === "f" ? (reader.literal(quote(key)) as boolean) : reader.number(quote(key));
+  if (first !== "t" && first !== "f") return reader.number(quote(key));
+  return reader.literal(quote(key)) as boolean;
 }
 
 interface Draft {
@@ -238,7 +286,7 @@ interface Draft {
 /** Parts a file's tensors into those of the optimizer and the model's buffers. */
 function sort(
   entries: ReadonlyMap<string, SafeTensor>,
-  steps: ReadonlyMap<string, number>,
+  { steps, numbers }: Groups,
   allowance: Allowance,
 ): { tensors: Record<string, TensorState>; buffers: Map<string, SafeTensor> } {
   const drafts = new Map<string, Draft>();
@@ -254,6 +302,7 @@ function sort(
     }
   }
   for (const name of steps.keys()) if (!drafts.has(name)) throw fault(`${quote(MODEL + name)} is missing`);
+  for (const name of numbers.keys()) if (!drafts.has(name)) throw fault(`${quote(name)} has numbers and no group`);
   for (const [key, tensor] of entries) {
     if (key.startsWith(MODEL)) continue;
     const dot = key.lastIndexOf(".");
@@ -272,6 +321,7 @@ function sort(
     {
       ...rest,
       slots: Object.fromEntries(slots),
+      ...(numbers.has(name) ? { numbers: numbers.get(name) as Record<string, number> } : {}),
       ...(scalars.length > 0 ? { scalars: Object.fromEntries(scalars) } : {}),
     },
   ]);

@@ -2,12 +2,13 @@
 import type { GroupState, StateDict, TensorState } from "../engine/state.ts";
 import { CheckpointError } from "../errors.ts";
 
-/** Name of the slot that holds the values which decay pulls toward: an option of ours, which nobody else saves. */
+/** Slots that belong to no rule and that nobody else saves. Averages begin anew, with the parameters. */
 const ANCHOR = "anchor";
+const AVERAGES = ["lookahead_slow_buff", "average"];
 
 /**
  * `state` with the groups of `like`, and with what `like` has where `state` cannot have it: zeros for the slots of tensors that
- * have never been updated, anchors, the loss scale. Options of groups are those of `state`, for people to read.
+ * have never been updated, anchors, averages, the loss scale. Options of groups are those of `state`, for people to read.
  *
  * @throws {CheckpointError} with every difference.
  */
@@ -39,7 +40,7 @@ export function fitTo(state: StateDict, like: StateDict): StateDict {
 
 function fitSlots(
   name: string,
-  { slots, step }: TensorState,
+  { slots, step, param }: TensorState,
   like: TensorState,
   differences: string[],
 ): Record<string, Float32Array> {
@@ -49,6 +50,7 @@ function fitSlots(
     const got = Object.hasOwn(slots, slot) ? slots[slot] : undefined;
     if (got) return [slot, got];
     if (slot === ANCHOR) return [slot, own];
+    if (AVERAGES.includes(slot)) return [slot, param.slice()];
     if (step > 0) differences.push(`${name}: ${slot} is missing`);
     return [slot, new Float32Array(own.length)];
   });
@@ -63,6 +65,7 @@ function fitGroup(like: GroupState, groups: readonly GroupState[]): GroupState {
   const dose = groups.find((group) => group.name === like.name)?.decayDose;
   return {
     ...source,
+    ...(source.carry || !like.carry ? {} : { carry: like.carry }),
     name: like.name,
     tensors: like.tensors,
     decayDose: like.decayDose === null ? null : (dose ?? 0),

@@ -118,8 +118,8 @@ function toEntry(
   { hyper }: GroupState,
   { name: className, step: kept }: TorchClass,
 ): Record<string, TorchValue> | undefined {
-  if (Object.hasOwn(slots, "anchor"))
-    throw fault("toTorch", `${quote(name)}: PyTorch has no decay toward other values than zero`);
+  for (const slot of ["anchor", "lookahead_slow_buff", "average"])
+    if (Object.hasOwn(slots, slot)) throw fault("toTorch", `${quote(name)}: PyTorch's optimizers have no ${slot}`);
   // PyTorch's Adagrad makes its state at construction, with the first value of the sum in it.
   const early = step === 0 && className === "Adagrad";
   if (step === 0 && !early) return undefined;

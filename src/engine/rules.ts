@@ -4,6 +4,7 @@
  */
 export * from "./rules/adam.ts";
 export * from "./rules/adaptive.ts";
+export * from "./rules/adopt.ts";
 export * from "./rules/asgd.ts";
 export * from "./rules/laprop.ts";
 export * from "./rules/layerwise.ts";

@@ -70,13 +70,19 @@ export class Operation<Name extends string> {
   }
 }
 
-/** Records `dispatches` in their order; each sees what the ones before it have written. */
-export function encodeDispatches(encoder: GPUCommandEncoder, label: string, dispatches: readonly Dispatch[]): void {
+/** Records lists of dispatches in their order, in one pass; each sees what the ones before it have written. */
+export function encodeDispatches(
+  encoder: GPUCommandEncoder,
+  label: string,
+  ...lists: readonly (readonly Dispatch[])[]
+): void {
   const pass = encoder.beginComputePass({ label });
-  for (const { pipeline, bindGroup, workgroups } of dispatches) {
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, bindGroup);
-    pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
+  for (const dispatches of lists) {
+    for (const { pipeline, bindGroup, workgroups } of dispatches) {
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, bindGroup);
+      pass.dispatchWorkgroups(workgroups[0], workgroups[1]);
+    }
   }
   pass.end();
 }

@@ -169,6 +169,7 @@ export class FusedOptimizer extends Optimizer {
 
     this.#microBatch = (this.#microBatch + 1) % this.#microBatches;
     if (this.#microBatch === 0) {
+      for (const name of this.#present) if (!taking.has(name)) this.#recall(name);
       if (this.#present.size < this.#known.size) engine.withoutGrad(({ name }) => !this.#present.has(name));
       this.#present.clear();
     }
@@ -335,6 +336,16 @@ export class FusedOptimizer extends Optimizer {
         throw new OptionError(where, name, `must have shape [${known}], since a variable of this name had it`, shape);
       return size === 0 ? [] : [{ variable, gradient }];
     });
+  }
+
+  /** Updates a variable by the sum of earlier micro-batches; in this one it has no gradient, and its tensor is parked. */
+  #recall(name: string): void {
+    const { backend, engine, parking } = this.#alive("recall");
+    const variable = tfEngine().registeredVariables[name];
+    if (variable?.shape.join() === this.#known.get(name)?.join()) {
+      engine.attach(name, { param: { buffer: ownBufferOf(backend, variable as Variable) } });
+      parking.leave([name]);
+    } else this.#present.delete(name);
   }
 
   /** Adds tensors to the engine. */

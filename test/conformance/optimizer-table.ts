@@ -154,7 +154,6 @@ export const OPTIMIZERS: Readonly<Record<string, Entry>> = {
   "ADOPT@timm": {
     rule: "adopt",
     options: { ...shared, betas, eps, clip_exp: orOff("clipExp"), decoupled: decayWhen(true, "decoupled") },
-    notYet: "the engine has no adopt yet",
   },
   "LaProp@timm": { rule: "laprop", options: { ...shared, betas, eps } },
   SophiaG: {

@@ -24,6 +24,7 @@ const STATE: StateDict = {
   stepsApplied: 2 ** 31 - 1,
   stepsSkipped: 3,
   lossScale: { scale: 65536.5, growthTracker: 12 },
+  numbers: { d: 1e-6, toString: 2 },
   groups: [
     {
       name: "default",
@@ -42,6 +43,7 @@ const STATE: StateDict = {
       decayMode: "coupled",
       hyper: { kind: "a.b", flag: true },
       decayDose: null,
+      carry: { weight_sum: 0.1 + 0.7 },
     },
   ],
   tensors: Object.fromEntries([
@@ -52,7 +54,7 @@ const STATE: StateDict = {
     ],
     ["1", { shape: [0, 3], step: 0, param: new Float32Array(0), slots: { exp_avg: new Float32Array(0) } }],
     ["__proto__", { shape: [1], step: 1, param: values(1, 4), slots: { toString: values(1, 5) } }],
-    ["constructor", { shape: [3], step: 1, param: values(3, 6), slots: {} }],
+    ["constructor", { shape: [3], step: 1, param: values(3, 6), slots: {}, numbers: { exp_avg_sq: 1 / 3 } }],
   ]),
 };
 

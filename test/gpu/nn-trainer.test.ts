@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { parseSplit, type Split } from "../../demo/mnist/idx.ts";
-import { shuffled } from "../../demo/mnist/random.ts";
+import { network } from "../../demo/mnist/network.ts";
 import { SIZES } from "../../demo/mnist/recipe.ts";
 import { standardChoice } from "../../demo/mnist/setup.ts";
-import { hashParams, initialParams, Trainer } from "../../demo/mnist/trainer.ts";
+import { hashParams, Trainer } from "../../demo/mnist/trainer.ts";
 import { sgd } from "../../src/index.ts";
+import { shuffled } from "../../src/nn/index.ts";
 import { testDevice } from "../browser/device.ts";
 import { mlpLossAndGradients } from "../reference/mlp.ts";
 import { words } from "../reference/prng.ts";
@@ -65,12 +66,14 @@ describe("Trainer", () => {
       Array.from(data.train.pixels.subarray(k * PIXELS, (k + 1) * PIXELS), (p) => (p / 255 - 0.1307) / 0.3081),
     );
     const labels = Array.from(images, (k) => data.train.labels[k]!);
-    const initial = initialParams(5).map((param) => (param as { data: Float32Array }).data);
+    const initial = network()
+      .init(5)
+      .map(({ data }) => data);
     const [weight1, bias1, weight2, bias2] = initial as [Float32Array, Float32Array, Float32Array, Float32Array];
     const sizes = { inFeatures: PIXELS, hidden: SIZES[1], classes: SIZES[2] };
     const want = mlpLossAndGradients(x, labels, { weight1, bias1, weight2, bias2 }, sizes);
 
-    // Tolerances: see nn-mlp.test.ts; these inputs are up to 3 in size and all of one sign.
+    // Tolerances: see nn-plan.test.ts; these inputs are up to 3 in size and all of one sign.
     expect(Math.abs(record!.loss - want.loss)).toBeLessThan(2e-5);
     Object.values(want.gradients).forEach((gradient, k) => {
       const now = Object.values(tensors)[k]!.param;

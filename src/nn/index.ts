@@ -1,0 +1,35 @@
+/** `webgpu-optim/nn`: small networks trained wholly on the GPU. */
+
+export { checkGradients, type GradientCheck, type GradientCheckOptions, type Reference } from "./check-gradients.ts";
+export { type CompileOptions, compile, type OptimizerChoice, type TensorSource } from "./compile.ts";
+export { type Dispatch, encodeDispatches, Operation } from "./dispatch.ts";
+export { graph, residual, sequential } from "./graph.ts";
+export {
+  constant,
+  type Initializer,
+  type KaimingOptions,
+  kaimingNormal,
+  kaimingUniform,
+  type Nonlinearity,
+  normal,
+  ones,
+  uniform,
+  xavierNormal,
+  xavierUniform,
+  zeros,
+} from "./init.ts";
+export type { BackwardSite, BufferDef, Inferred, Layer, ParamDef, Place, Site, Steps } from "./layer.ts";
+export { Region } from "./layer.ts";
+export { gelu, leakyRelu, relu, sigmoid, silu, tanh } from "./layers/activations.ts";
+export type { InitOptions, LayerOptions, Pair } from "./layers/define.ts";
+export { type LinearOptions, linear } from "./layers/linear.ts";
+export { add, concat } from "./layers/merge.ts";
+export { flatten, reshape } from "./layers/shape.ts";
+export type { Loss, LossSite, TargetKind } from "./loss.ts";
+export { crossEntropy } from "./losses.ts";
+export { Model, type ModelTensor } from "./model.ts";
+export { type BatchChoice, type BatchRecord, Plan, type PlanList } from "./plan.ts";
+export { type Random, randomStream, shuffled } from "./random.ts";
+export type { Shape } from "./shape.ts";
+export { type Part, Value } from "./value.ts";
+export { type WgslBinding, type WgslKernel, wgslKernel } from "./wgsl-kernel.ts";

@@ -1,0 +1,258 @@
+/** What `compile` makes: buffers, and the kernels of a training step and of an evaluation in their order. */
+import { checkKeys, checkNumber } from "../engine/checks.ts";
+import type { Optimizer } from "../engine/optimizer.ts";
+import type { BufferSlice } from "../engine/options.ts";
+import { LifecycleError, OptionError } from "../errors.ts";
+import type { TensorSource } from "./compile.ts";
+import { type Dispatch, encodeDispatches } from "./dispatch.ts";
+import type { Model } from "./model.ts";
+import { packRows, unpackRows } from "./packing.ts";
+import type { PlanBuffers } from "./plan-buffers.ts";
+import { readSlices } from "./read-slices.ts";
+import { sizeOf } from "./shape.ts";
+
+/** What a batch is; the host writes it before each step, in one call. */
+export interface BatchChoice {
+  /** Samples in it, at most the capacity; default the capacity. */
+  readonly count?: number;
+  /** Position of its first sample in the order that a gathering kernel reads; default 0. */
+  readonly first?: number;
+  /** Which record its loss goes to; default 0. */
+  readonly slot?: number;
+  /** What dropout hashes, beside the layer and the element: one seed for a run, and the number of the step. Default 0. */
+  readonly seed?: number;
+  readonly step?: number;
+}
+
+/** How a batch went. */
+export interface BatchRecord {
+  /** Mean over the batch, without regularization. */
+  readonly loss: number;
+  /** Right predictions; 0 where the targets are no classes. */
+  readonly correct: number;
+  /** What the mean was taken over: samples, or times of samples. */
+  readonly count: number;
+  /** Among the 5 most likely classes; 0 where the targets are no classes. */
+  readonly correctTop5: number;
+}
+
+/** A list of kernels with its results. */
+export interface PlanList {
+  readonly dispatches: readonly Dispatch[];
+  /** Those of them that lead to the output. */
+  readonly forward: readonly Dispatch[];
+  readonly output: BufferSlice;
+  readonly outputGradient: BufferSlice | undefined;
+  readonly inputGradient: BufferSlice | undefined;
+}
+
+/** Lists of a plan. */
+export interface PlanLists {
+  readonly train: PlanList;
+  readonly evaluate: PlanList;
+}
+
+/** @internal */
+export interface PlanParts<Source> extends PlanLists {
+  readonly model: Model;
+  readonly batchSize: number;
+  readonly rows: number;
+  readonly source: Source;
+  readonly buffers: PlanBuffers;
+  readonly ownsSource: boolean;
+}
+
+/**
+ * A model on a device. A training step is
+ *
+ *     plan.select({ count, slot });                               // one writeBuffer
+ *     optimizer.step((encoder) => plan.encode(encoder));          // one submission: forward, loss, backward, update
+ *
+ * and allocates nothing. What puts a batch into `input` and `target` may run before it in the same submission.
+ */
+export class Plan<Source extends TensorSource = Optimizer> {
+  readonly device: GPUDevice;
+  readonly model: Model;
+  /** Where parameters and gradients lie; the optimizer, if there is one. */
+  readonly optimizer: Source;
+  /** Most samples of a batch, and that rounded up to a multiple of 8. */
+  readonly batchSize: number;
+  readonly rows: number;
+  /** `[rows, features]` floats, a row a whole number of vec4f; of bytes or tokens likewise, 4 to a `u32` or `vec4u`. */
+  readonly input: BufferSlice;
+  /** A `u32` class for each row (or each time of it), or floats as the output has them. */
+  readonly target: BufferSlice;
+  /** Uniform `struct Batch`. */
+  readonly batch: BufferSlice;
+  /** Loss and predicted class of each row. */
+  readonly outcomes: BufferSlice;
+  /** `struct BatchRecord` for each slot. */
+  readonly records: BufferSlice;
+  /** Forward, loss and backward. */
+  readonly train: PlanList;
+  /** Forward as in evaluation, and loss. */
+  readonly evaluate: PlanList;
+  readonly #buffers: PlanBuffers;
+  readonly #ownsSource: boolean;
+  /** Both uniforms, as they lie in their buffer. */
+  readonly #words = new Uint32Array(68);
+  #destroyed = false;
+
+  /** @internal */
+  constructor(device: GPUDevice, parts: PlanParts<Source>) {
+    const { buffers } = parts;
+    this.device = device;
+    this.model = parts.model;
+    this.optimizer = parts.source;
+    this.batchSize = parts.batchSize;
+    this.rows = parts.rows;
+    this.input = buffers.input;
+    this.target = buffers.target;
+    this.batch = buffers.batch;
+    this.outcomes = buffers.outcomes;
+    this.records = buffers.records;
+    this.train = parts.train;
+    this.evaluate = parts.evaluate;
+    this.#buffers = buffers;
+    this.#ownsSource = parts.ownsSource;
+    this.select({});
+  }
+
+  /** Bytes of activations and gradients, and of all buffers of the plan; parameters and optimizer state come on top. */
+  get bytes(): { readonly arena: number; readonly all: number } {
+    return { arena: this.#buffers.arenaBytes, all: this.#buffers.bytes };
+  }
+
+  /**
+   * Says which batch the next submission works on: one `writeBuffer`.
+   *
+   * @throws {OptionError} if the batch is larger than the capacity.
+   */
+  select(choice: BatchChoice): void {
+    this.#alive();
+    const { count = this.batchSize, first = 0, slot = 0, seed = 0, step = 0 } = choice;
+    if (!(count >= 1 && count <= this.batchSize))
+      throw new OptionError("plan", "count", `must be in [1, ${this.batchSize}]`, count);
+    const words = this.#words;
+    words[0] = first;
+    words[1] = count;
+    words[2] = slot;
+    words[64] = seed;
+    words[65] = step;
+    this.device.queue.writeBuffer(this.batch.buffer, 0, words);
+  }
+
+  /** Records forward, loss and backward; `before` runs first, in the same pass. */
+  encode(encoder: GPUCommandEncoder, before: readonly Dispatch[] = []): void {
+    this.#alive();
+    encodeDispatches(encoder, "nn.train", before, this.train.dispatches);
+  }
+
+  /** Records forward as in evaluation, and loss. */
+  encodeEvaluation(encoder: GPUCommandEncoder, before: readonly Dispatch[] = []): void {
+    this.#alive();
+    encodeDispatches(encoder, "nn.evaluate", before, this.evaluate.dispatches);
+  }
+
+  /**
+   * Writes a batch from the host: for trying things out, and for data that does not fit the GPU.
+   *
+   * @param input `count` samples one after the other: floats, bytes or tokens, as the plan takes them
+   * @param target a class for each sample (or each time of it), or the values wanted
+   */
+  write(input: ArrayLike<number>, target?: ArrayLike<number>): void {
+    this.#alive();
+    const { model, rows, device } = this;
+    const { input: kind, target: targets } = this.#buffers.kinds;
+    device.queue.writeBuffer(this.input.buffer, 0, packRows("input", kind, input, rows, sizeOf(model.input)));
+    if (target === undefined) return;
+    const packed =
+      targets === "values"
+        ? packRows("target", "floats", target, rows, sizeOf(model.output))
+        : Uint32Array.from(target);
+    device.queue.writeBuffer(this.target.buffer, 0, packed);
+  }
+
+  /** One training step on the batch that lies in `input` and `target`. */
+  step(this: Plan<Optimizer>, choice: BatchChoice = {}, before: readonly Dispatch[] = []): void {
+    this.select(choice);
+    this.optimizer.step((encoder) => this.encode(encoder, before));
+  }
+
+  /** Evaluates the batch that lies in `input` and `target`: outcomes, record and output are those of evaluation. */
+  evaluateBatch(choice: BatchChoice = {}, before: readonly Dispatch[] = []): void {
+    this.select(choice);
+    const encoder = this.device.createCommandEncoder({ label: "nn.evaluate" });
+    this.encodeEvaluation(encoder, before);
+    this.device.queue.submit([encoder.finish()]);
+  }
+
+  /** The records of these slots, of what has been submitted so far. */
+  async readRecords(first = 0, count = 1): Promise<BatchRecord[]> {
+    this.#alive();
+    const range = { ...this.records, offset: first * 16, size: count * 16 };
+    const [words] = (await readSlices(this.device, [range])) as [ArrayBuffer];
+    const [floats, integers] = [new Float32Array(words), new Uint32Array(words)];
+    return Array.from({ length: count }, (_, k) => ({
+      loss: floats[4 * k]!,
+      correct: integers[4 * k + 1]!,
+      count: integers[4 * k + 2]!,
+      correctTop5: integers[4 * k + 3]!,
+    }));
+  }
+
+  /** Output of the last evaluation, `count` samples one after the other. */
+  async readOutput(count = this.batchSize): Promise<Float32Array<ArrayBuffer>> {
+    this.#alive();
+    const [words] = (await readSlices(this.device, [this.evaluate.output])) as [ArrayBuffer];
+    return unpackRows(new Float32Array(words), count, sizeOf(this.model.output));
+  }
+
+  /** Gradient of a parameter, as the last training step has left it: before clipping. */
+  async readGradient(name: string): Promise<Float32Array<ArrayBuffer>> {
+    this.#alive();
+    const [words] = (await readSlices(this.device, [this.optimizer.tensor(name).grad])) as [ArrayBuffer];
+    return new Float32Array(words);
+  }
+
+  /** Running statistics and other buffers of the model, by name. */
+  async readBuffers(): Promise<Record<string, Float32Array<ArrayBuffer>>> {
+    this.#alive();
+    const names = this.model.buffers.map(({ name }) => name);
+    const read = await readSlices(
+      this.device,
+      names.map((name) => this.#buffers.ofModel(name)),
+    );
+    return Object.fromEntries(names.map((name, i) => [name, new Float32Array(read[i]!)]));
+  }
+
+  /** @throws {OptionError} before anything is written, unless these are all buffers of the model in their sizes. */
+  writeBuffers(values: Readonly<Record<string, Float32Array>>): void {
+    this.#alive();
+    const { buffers } = this.model;
+    checkKeys(
+      "writeBuffers",
+      "values",
+      values,
+      buffers.map(({ name }) => name),
+    );
+    for (const { name, shape } of buffers) {
+      const { length } = values[name] ?? [];
+      checkNumber("writeBuffers", `values["${name}"].length`, length, { min: sizeOf(shape), max: sizeOf(shape) });
+    }
+    for (const { name } of buffers)
+      this.device.queue.writeBuffer(this.#buffers.ofModel(name).buffer, 0, values[name] as Float32Array<ArrayBuffer>);
+  }
+
+  /** Frees the buffers of the plan, and the optimizer if `compile` has made it. */
+  destroy(): void {
+    if (this.#destroyed) return;
+    this.#destroyed = true;
+    this.#buffers.destroy();
+    if (this.#ownsSource) (this.optimizer as unknown as Optimizer).destroy();
+  }
+
+  #alive(): void {
+    if (this.#destroyed) throw new LifecycleError("plan: it is destroyed");
+  }
+}

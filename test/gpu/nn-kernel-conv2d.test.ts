@@ -1,0 +1,144 @@
+import { describe, expect, it } from "vitest";
+import { rowsOf } from "../../src/nn/activation.ts";
+import {
+  type Conv2dShape,
+  conv2dForward,
+  conv2dInputGradient,
+  conv2dOutput,
+  conv2dWeightGradient,
+} from "../../src/nn/kernels/conv2d.ts";
+import { testDevice } from "../browser/device.ts";
+import * as twin from "../reference/nn/conv2d.ts";
+import { expectDifferences, expectTwin, inner, picker, SHAPES } from "./nn-kernel-checks.ts";
+import { readActivation, run, upload, uploadActivation, uploadArena, values } from "./nn-matrices.ts";
+
+type Pair = readonly [number, number];
+
+interface Case {
+  samples: number;
+  shape: Conv2dShape & { stride: Pair; padding: Pair; dilation: Pair; groups: number };
+  sizes: twin.Conv2dSizes;
+}
+
+function caseOf(samples: number, shape: Omit<Case["shape"], "rows">): Case {
+  const [outHeight, outWidth] = conv2dOutput(shape);
+  return { samples, shape: { rows: rowsOf(samples), ...shape }, sizes: { samples, ...shape, outHeight, outWidth } };
+}
+
+/** Every second shape has a 3 x 3 kernel of stride 1, which has kernels of its own. */
+function randomCase(seed: number): Case {
+  const pick = picker(1, seed);
+  const plain = seed % 2 === 0;
+  const pair = (lo: number, hi: number): Pair => [pick(lo, hi), pick(lo, hi)];
+  const groups = pick(1, 4) === 1 ? pick(2, 3) : 1;
+  const kernel = plain ? ([3, 3] as const) : pair(1, 4);
+  const dilation = plain ? ([1, 1] as const) : pair(1, 2);
+  const padding = plain ? pair(0, 2) : pair(0, 3);
+  const least = (i: 0 | 1) => Math.max(1, dilation[i] * (kernel[i] - 1) + 1 - 2 * padding[i]);
+  return caseOf(pick(1, 9), {
+    inChannels: groups * pick(1, 5),
+    outChannels: groups * pick(1, 6),
+    inHeight: least(0) + pick(0, 8),
+    inWidth: least(1) + pick(0, 8),
+    kernel,
+    stride: plain ? [1, 1] : pair(1, 3),
+    padding,
+    dilation,
+    groups,
+  });
+}
+
+const named = [
+  ["depthwise", caseOf(3, { ...square(6, 6, 9), kernel: [3, 3], stride: [2, 2], padding: [1, 1], groups: 6 })],
+  ["the first layer of the CNN", caseOf(9, { ...square(1, 8, 28), kernel: [3, 3], padding: [1, 1] })],
+  ["1 x 1", caseOf(8, { ...square(7, 5, 7), kernel: [1, 1] })],
+] as const;
+
+function square(inChannels: number, outChannels: number, size: number) {
+  const ones = [1, 1] as const;
+  const rest = { stride: ones, padding: [0, 0] as const, dilation: ones, groups: 1 };
+  return { inChannels, outChannels, inHeight: size, inWidth: size, ...rest };
+}
+
+async function check({ samples, shape, sizes }: Case, seed: number): Promise<void> {
+  const device = await testDevice();
+  const inFeatures = shape.inChannels * shape.inHeight * shape.inWidth;
+  const outFeatures = shape.outChannels * sizes.outHeight * sizes.outWidth;
+  const x = values(seed + 100, samples * inFeatures);
+  const dy = values(seed + 200, samples * outFeatures);
+  const taps = shape.kernel[0] * shape.kernel[1];
+  const weight = values(seed + 300, (shape.outChannels * shape.inChannels * taps) / shape.groups);
+  const bias = values(seed + 400, shape.outChannels);
+  const [relu, inputRelu, accumulate] = [seed % 3 === 1, seed % 3 === 2, seed % 5 === 1];
+
+  const [forward, inputGradient, weightGradient] = await Promise.all([
+    conv2dForward(device, "forward", shape, { relu }),
+    conv2dInputGradient(device, "input gradient", shape, { inputRelu }),
+    conv2dWeightGradient(device, "weight gradient", shape, { accumulate }),
+  ]);
+  const params = uploadArena(device, "params", [weight, bias]);
+  const grads = uploadArena(device, "grads", [weight, bias]);
+  const input = { buffer: uploadActivation(device, "x", x, samples, inFeatures) };
+  const outputGradient = { buffer: uploadActivation(device, "dy", dy, samples, outFeatures) };
+  const output = { buffer: uploadActivation(device, "y", values(9, dy.length), samples, outFeatures) };
+  const gradient = { buffer: uploadActivation(device, "dx", values(9, x.length), samples, inFeatures) };
+  const scratch = { buffer: upload(device, "scratch", new Float32Array(weightGradient.scratchBytes / 4).fill(3)) };
+  run(device, [
+    forward.on({ input, weight: params.ranges[0]!, bias: params.ranges[1]!, output }),
+    inputGradient.on({ outputGradient, weight: params.ranges[0]!, input, inputGradient: gradient }),
+    ...weightGradient.on({
+      outputGradient,
+      input,
+      weightGradient: grads.ranges[0]!,
+      biasGradient: grads.ranges[1]!,
+      scratch,
+    }),
+  ]);
+
+  const insPerGroup = shape.inChannels / shape.groups;
+  const outsPerGroup = shape.outChannels / shape.groups;
+  const pixels = samples * sizes.outHeight * sizes.outWidth;
+  const y = twin.conv2d(x, weight, bias, sizes);
+  const want = twin.conv2dBackward(dy, x, weight, sizes);
+  const mask = (d: number, k: number) => (inputRelu && x[k]! <= 0 ? 0 : d);
+  const before = (k: number, old: Float32Array) => (accumulate ? old[k]! : 0);
+  const got = await readActivation(device, output.buffer, samples, outFeatures);
+  expectTwin("y", got, relu ? y.map((v) => Math.max(v, 0)) : y, insPerGroup * taps);
+  const dx = await readActivation(device, gradient.buffer, samples, inFeatures);
+  expectTwin("dx", dx, want.dx.map(mask), outsPerGroup * taps);
+  const [dWeight, dBias] = (await grads.read()) as [Float32Array, Float32Array];
+  expectTwin(
+    "dW",
+    dWeight,
+    want.dWeight.map((d, k) => d + before(k, weight)),
+    pixels,
+  );
+  expectTwin(
+    "db",
+    dBias,
+    want.dBias.map((d, k) => d + before(k, bias)),
+    pixels,
+  );
+
+  if (relu || inputRelu || accumulate || seed % 2 > 0) return;
+  const loss = (a: ArrayLike<number>, w: ArrayLike<number>, b: ArrayLike<number>) =>
+    inner(twin.conv2d(a, w, b, sizes), dy);
+  expectDifferences("dx", dx, x, (moved) => loss(moved, weight, bias), seed);
+  expectDifferences("dW", dWeight, weight, (moved) => loss(x, moved, bias), seed);
+  expectDifferences("db", dBias, bias, (moved) => loss(x, weight, moved), seed);
+}
+
+describe("conv2d", () => {
+  it(`agrees with float64 for ${SHAPES} random shapes`, async () => {
+    for (let seed = 0; seed < SHAPES; seed++) {
+      const one = randomCase(seed);
+      await check(one, seed).catch((error: Error) => {
+        throw new Error(`shape ${seed} ${JSON.stringify(one.shape)}: ${error.message}`);
+      });
+    }
+  });
+
+  it.each(named)("agrees with float64: %s", async (_, one) => {
+    await check(one, 0);
+  });
+});
