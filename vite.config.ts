@@ -7,7 +7,7 @@ export default defineConfig({
   publicDir: false,
   build: {
     lib: {
-      entry: ["src/index.ts", "src/checkpoint/index.ts", "src/jax/index.ts", "src/tfjs/index.ts"],
+      entry: ["src/index.ts", "src/checkpoint/index.ts", "src/jax/index.ts", "src/tfjs/index.ts", "src/nn/index.ts"],
       formats: ["es"],
     },
     target: "es2022",
