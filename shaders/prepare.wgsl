@@ -4,7 +4,6 @@
 #import lib/records
 #import storage
 #import lib/rule-inputs
-#import lib/prepared
 #import rule
 #import lib/group-record
 #import lib/gradient

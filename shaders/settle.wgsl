@@ -6,10 +6,8 @@
 
 #import lib/records
 #import lib/rule-inputs
-#import lib/prepared
 #import rule
 #import lib/group-record
-#import lib/settling
 #import settlement
 
 override WORKGROUP_SIZE: u32 = 64;
@@ -17,9 +15,10 @@ override RULE: u32 = 0;           // which of the optimizer's rules this is
 override SUMS: bool = false;      // there are sums of `prepare`
 
 alias Lane = f32;
+alias LaneBits = u32;
 fn load_state(slot: u32, at: u32) -> Lane { return 0.0; }
 fn store_state(slot: u32, at: u32, value: Lane) {}
-fn element_of(at: u32) -> u32 { return at; }
+fn element_ids(at: u32) -> LaneBits { return at; }
 
 @group(0) @binding(0) var<uniform> header: Header;
 @group(0) @binding(1) var<storage, read> table: array<vec4u>;                  // tensor rows, then chunk rows
@@ -80,6 +79,11 @@ fn sum_of(first: u32, count: u32, stride: u32) -> vec2f {
 fn group_of(k: u32) -> GroupRecord {
   let row = applied_step(header.step, control.skipped) & header.record_mask;
   return records[row * header.group_count + table[k].x];
+}
+
+// Proximal decay comes after the update; it shrinks that too.
+fn first_decay_of(group: GroupRecord) -> f32 {
+  return select(0.0, group.decay, group.shrink == 1.0);
 }
 
 fn count_of(k: u32) -> u32 {

@@ -3,19 +3,37 @@
 export { createOptimizer, type Tuning } from "./engine/create-optimizer.ts";
 export type { DecayMode } from "./engine/decay.ts";
 export type { Figures, GroupFigures, NormFigures } from "./engine/figures.ts";
-export { decayGroups, type GroupOptions, type GroupSpec, type Match, type TensorInfo } from "./engine/groups.ts";
+export {
+  type CautiousUpdate,
+  decayGroups,
+  type GroupOptions,
+  type GroupSpec,
+  type Match,
+  type RuleSpec,
+  type TensorInfo,
+} from "./engine/groups.ts";
 export { createLossScaler, type LossScaleOptions, LossScaler, type LossScaleState } from "./engine/loss-scaler.ts";
 export type { Optimizer, TensorHandle } from "./engine/optimizer.ts";
 export type {
   ArenaParam,
   AttachedParam,
+  AverageOptions,
   BufferSlice,
   ClipOptions,
+  LookaheadOptions,
   OptimizerOptions,
   ParamSpec,
 } from "./engine/options.ts";
 export { type Plateau, type PlateauOptions, type PlateauState, reduceOnPlateau } from "./engine/plateau.ts";
-export { defineRule, type HyperOptions, type HyperValue, type Rule, type RuleDefinition } from "./engine/rule.ts";
+export {
+  type Carry,
+  defineRule,
+  type HyperOptions,
+  type HyperValue,
+  type Recursion,
+  type Rule,
+  type RuleDefinition,
+} from "./engine/rule.ts";
 export * from "./engine/rules.ts";
 export {
   constant,

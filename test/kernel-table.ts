@@ -2,6 +2,7 @@
 import { ACCUMULATE } from "../src/kernels/accumulate.ts";
 import { AVERAGES } from "../src/kernels/averages.ts";
 import { CONTROL_STAGE } from "../src/kernels/control.ts";
+import { EVALUATE } from "../src/kernels/evaluate.ts";
 import type { Kernel } from "../src/kernels/kernel.ts";
 import { UPDATE_LOSS_SCALE } from "../src/kernels/loss-scale.ts";
 import { MEASURE } from "../src/kernels/measure.ts";
@@ -17,6 +18,7 @@ import type { WgslFile } from "../src/kernels/wgsl.ts";
 export const KERNELS: readonly Kernel[] = [
   MEASURE,
   CONTROL_STAGE,
+  EVALUATE,
   PREPARE,
   SETTLE,
   UPDATE,
@@ -27,7 +29,7 @@ export const KERNELS: readonly Kernel[] = [
 ];
 export const STORAGES: readonly Storage[] = [F32X4, F32];
 
-/** What `kernel` can be linked with, given a rule: by the roles that its file imports. */
+/** What `kernel` can be linked with, given a rule: by the roles that its file imports. Nothing if it is not for this rule. */
 export function linksOf(kernel: Kernel, rule: WgslFile): Record<string, WgslFile>[] {
   const imports = (role: string): boolean => kernel.file.text.includes(`#import ${role}\n`);
   const storages = imports("storage") ? STORAGES : STORAGES.slice(0, 1);
@@ -35,6 +37,7 @@ export function linksOf(kernel: Kernel, rule: WgslFile): Record<string, WgslFile
   const averages = imports("average") ? [NO_AVERAGE, AVERAGES] : [NO_AVERAGE];
   const figures = kernel === UPDATE_FIGURES ? NORM_FIGURES : NO_FIGURES;
   const has = (name: string): boolean => rule.text.includes(`fn ${name}(`);
+  if (kernel === EVALUATE && !has("evaluation_point")) return [];
   const preparation = has("prepare_rule") ? RULE_PREPARATION : CAUTIOUS_PREPARATION;
   const settlement = has("settle_all")
     ? TOGETHER_SETTLEMENT

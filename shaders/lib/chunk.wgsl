@@ -3,6 +3,7 @@
 
 override NUMBERS: bool = false;   // the rule has numbers of its own
 override CAUTIOUS_UPDATES: bool = false; // some group updates cautiously
+override ESTIMATES: bool = false; // gradients are unscaled but not clipped
 override STORES: bool = true;      // false: the state is only looked at
 override DECAY_FROM: u32 = 1;     // the own step count from which a tensor is decayed
 
@@ -24,11 +25,14 @@ fn open_chunk(chunk: vec4u, tensor: vec4u) -> Opened {
     tensor_numbers = vec4f(control.tensors[chunk.x].n0, control.tensors[chunk.x].n1, control.tensors[chunk.x].n2, control.tensors[chunk.x].n3);
     shared_numbers = vec4f(control.s0, control.s1, control.s2, control.s3);
     rule_decay = group.rule_decay;
+    shell_shrink = group.shrink;
+    shell_decay = group.decay;
   }
   if (CAUTIOUS_UPDATES) { cautious_scale = control.tensors[chunk.x].cautious; }
   chunk_begin = chunk.y;
   chunk_element = chunk.w;
-  return Opened(group, step_rows[group.first_step_row + min(count, group.last_step_row)], control.tensors[chunk.x].factor);
+  let factor = select(control.tensors[chunk.x].factor, header.unscale / control.loss_scale, ESTIMATES);
+  return Opened(group, step_rows[group.first_step_row + min(count, group.last_step_row)], factor);
 }
 
 fn load_state(slot: u32, at: u32) -> Lane {
@@ -39,7 +43,7 @@ fn store_state(slot: u32, at: u32, value: Lane) {
   if (STORES) { state[slot * window.state_stride + at] = pack(value); }
 }
 
-// Number of the first of the elements `at` in its tensor.
-fn element_of(at: u32) -> u32 {
-  return chunk_element + (at - chunk_begin) * LANES;
+// Numbers of the elements `at` in their tensor.
+fn element_ids(at: u32) -> LaneBits {
+  return lane_ids(chunk_element + (at - chunk_begin) * LANES);
 }

@@ -1,8 +1,27 @@
-// What a rule may read besides the arguments of its functions. Set once per chunk.
+// What a rule may read besides the arguments of its functions, set once per chunk; and what its other functions take and give.
 
 var<private> tensor_numbers: vec4f;   // what `settle_rule` has given for this tensor
 var<private> shared_numbers: vec4f;   // what `settle_all` has given for all tensors of the rule
 var<private> rule_decay: f32;         // lambda in decay mode `rule`, else 0
+var<private> shell_shrink: f32;       // the shell subtracts shell_shrink u + shell_decay theta, but for modifiers of decay
+var<private> shell_decay: f32;
 var<private> cautious_scale: f32;     // of cautious updates
 var<private> chunk_begin: u32;        // first packed element of the chunk in its window
 var<private> chunk_element: u32;      // the same as an element of its tensor
+
+// What an element adds to the two sums that `prepare` makes of every tensor. Padding must add nothing: 0 where theta and g are 0.
+struct Prepared {
+  a: Lane,
+  b: Lane,
+}
+
+// What is known of a tensor (or, for `settle_all`, of all tensors of a rule) when its rule settles on its numbers.
+struct Settling {
+  sums: vec2f,          // of `prepare`; 0 without
+  size: f32,            // elements
+  lambda: f32,          // weight decay as the user gave it, in whatever mode
+  rule_decay: f32,      // lambda in decay mode `rule`, else 0
+  first_decay: f32,     // the fraction that decay takes away before the update, in the modes where it does
+  first: bool,          // this is the tensor's first update
+  numbers: vec4f,       // the numbers it has had so far, 0 at first
+}

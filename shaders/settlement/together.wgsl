@@ -7,7 +7,7 @@ fn settle_together(k: u32, sums: vec2f) {
   let group = group_of(k);
   let count = applied_step(header.step, control.skipped);
   let before = vec4f(control.s0, control.s1, control.s2, control.s3);
-  let s = Settling(sums, 0.0, group.lambda, group.rule_decay, count == 1u, before);
+  let s = Settling(sums, 0.0, group.lambda, group.rule_decay, first_decay_of(group), count == 1u, before);
   let n = settle_all(s, group.lr, group.hyper, step_row_of(count, group));
   control.s0 = n.x;
   control.s1 = n.y;

@@ -12,4 +12,5 @@ fn lane_from_bits(x: LaneBits) -> Lane { return bitcast<f32>(x); }
 fn lane_sum(x: Lane) -> f32 { return x; }
 fn lane_max(x: Lane) -> f32 { return x; }
 fn lane_count(mask: LaneMask) -> u32 { return select(0u, 1u, mask); }
+fn lane_ids(first: u32) -> LaneBits { return first; }
 fn lane_top(x: LaneBits) -> u32 { return x; }

@@ -53,7 +53,7 @@ export async function addParams(
   const extension = memory.extension(where);
   try {
     await inScopes(device, where, () => extension.add(addition.tensors));
-    await step.compile(extension.windows);
+    await step.compile(extension.windows, extension.tensors);
     await inScopes(device, where, () => step.rehearse(extension.windows));
     owner.checkAlive();
   } catch (error) {
@@ -74,7 +74,11 @@ export async function openParams(parts: OptimizerParts, timeline: Timeline, owne
   const { device, memory, step } = parts;
   const [slots, state] = await Promise.all([loadExtraSlots(parts), import("./state.ts")]);
   // All that `compile` asks of a window is how its elements are packed.
-  await step.compile(parts.rules.flatMap((_, rule) => [F32X4, F32].map((storage) => ({ storage, rule }) as Window)));
+  const matrices = parts.rules.find(({ definition }) => definition.orthogonalizes);
+  if (matrices)
+    throw new OptionError(where, "rule", "must not be one that orthogonalizes matrices", matrices.definition.name);
+  const any = parts.rules.flatMap((_, rule) => [F32X4, F32].map((storage) => ({ storage, rule }) as Window));
+  await step.compile(any, []);
   owner.checkAlive();
   if (memory.chunks.length === 0) memory.tensors.splice(0);
   const add = (params: readonly ParamSpec[]): Promise<void> => {

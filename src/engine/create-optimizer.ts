@@ -1,17 +1,17 @@
 /** Makes optimizers. */
 import { OptionError } from "../errors.ts";
 import { type Limits, resolveLimits } from "../host/limits.ts";
-import { Memory } from "../host/memory.ts";
+import { Memory, type Tensor } from "../host/memory.ts";
 import { inScopes } from "../host/scopes.ts";
-import { StepEncoder } from "../host/step.ts";
+import { type RuleKernels, StepEncoder } from "../host/step.ts";
 import { averageWeights } from "./averages.ts";
 import { checkKeys, checkNumber } from "./checks.ts";
 import { GroupRecords } from "./group-records.ts";
-import { type GroupOptions, resolveGroups, resolveRules } from "./groups.ts";
+import { type Group, type GroupOptions, resolveGroups, resolveRules } from "./groups.ts";
 import { Optimizer, type RulePart } from "./optimizer.ts";
 import { checkParams, type OptimizerOptions, settle } from "./options.ts";
 import { overridesOf } from "./overrides.ts";
-import type { Rule } from "./rule.ts";
+import type { HyperOptions, Rule, RuleDefinition } from "./rule.ts";
 import { StepRows } from "./step-rows.ts";
 
 /**
@@ -71,10 +71,12 @@ export async function createOptimizer(
   const { label } = settled;
   // Code that these options do not need is not loaded.
   const copies = parts.some(({ overrides }) => overrides.extraSlots.length > 0);
-  const [anchors, scaling, monitoring] = await Promise.all([
+  const evaluates = settled.average !== undefined || rules.some(({ definition }) => definition.evaluates);
+  const [anchors, scaling, monitoring, evaluation] = await Promise.all([
     copies && import("./extra-slots.ts"),
     settled.lossScale && import("./loss-scaler.ts"),
     settled.every > 0 && import("./monitor.ts"),
+    evaluates && import("../host/evaluation.ts"),
   ]);
   if (anchors) anchors.checkAnchors(WHERE, groups, tensors);
 
@@ -113,6 +115,9 @@ export async function createOptimizer(
           cautiousUpdates: overrides.cautiousUpdates,
           prepares: definition.prepares,
           settles: definition.settles,
+          estimates: definition.estimates === true,
+          evaluates: definition.evaluates === true,
+          ...shapesOf(definition, groups),
         })),
         averages: settled.lookahead !== undefined || settled.average !== undefined,
         measure: settled.measures ? { p: settled.clip.p, lossScale: scale ? (ownsScale ? 1 : 2) : 0 } : undefined,
@@ -137,6 +142,7 @@ export async function createOptimizer(
         records: new GroupRecords(rules, groups.length, (update) => averageWeights(settled, update)),
         scale,
         ownsScale,
+        evaluation: evaluation ? new evaluation.Evaluation(device, label) : undefined,
         monitor: monitoring ? (source) => new monitoring.Monitor(device, label, source) : undefined,
       });
       undo.push(() => made.destroy());
@@ -151,6 +157,22 @@ export async function createOptimizer(
     for (const free of undo) free();
     throw error;
   }
+}
+
+/** What a rule makes of the shapes of its tensors. */
+function shapesOf(
+  definition: RuleDefinition,
+  groups: readonly Group[],
+): Pick<RuleKernels, "numbersOf" | "orthogonalizes"> {
+  const { numbersOf, orthogonalizes, slots } = definition;
+  const hyperOf = ({ group }: Tensor): HyperOptions => (groups[group] as Group).hyper;
+  return {
+    numbersOf: numbersOf && ((tensor) => numbersOf(hyperOf(tensor), tensor.shape)),
+    orthogonalizes: orthogonalizes && {
+      slot: slots.indexOf(orthogonalizes.slot),
+      matrices: (tensor) => orthogonalizes.matrices(hyperOf(tensor), tensor.shape),
+    },
+  };
 }
 
 function checkTuning(tuning: unknown): void {

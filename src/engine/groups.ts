@@ -69,6 +69,8 @@ export interface RuleSpec extends GroupOptions {
   /** Name of the group of those tensors that none of `groups` takes; default the rule's. */
   name?: string;
   groups?: readonly GroupSpec[];
+  /** Options of the rule. */
+  [hyper: string]: unknown;
 }
 
 /** A rule, and which tensors it is for; without `match` those that no other rule takes. */

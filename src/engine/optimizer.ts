@@ -1,5 +1,6 @@
 /** The optimizer: what a user calls. It turns options into rows and commands; `host/` runs them. */
 import { LifecycleError, OptionError } from "../errors.ts";
+import type { Evaluation } from "../host/evaluation.ts";
 import type { BufferRange, Memory, Tensor } from "../host/memory.ts";
 import { ReadbackRing, readRanges } from "../host/readback.ts";
 import { HEADER_SLOTS, type StepEncoder } from "../host/step.ts";
@@ -21,7 +22,7 @@ import {
 import type { LossScaleState } from "./loss-scaler.ts";
 import type { Monitor, MonitorSource } from "./monitor.ts";
 import { type BufferSlice, checkOverlaps, checkSlice, type ParamSpec, type Settled } from "./options.ts";
-import { checkOverrides, type Overrides, overridesOf } from "./overrides.ts";
+import { checkOverrides, extraSlot, type Overrides, overridesOf } from "./overrides.ts";
 import type { Snapshot, StateDict, StateTarget, TensorState } from "./state.ts";
 import type { StepRows } from "./step-rows.ts";
 import { groupTable } from "./table.ts";
@@ -53,6 +54,8 @@ export interface OptimizerParts {
   /** Of the loss scale; undefined without dynamic scaling. */
   readonly scale: GPUBuffer | undefined;
   readonly ownsScale: boolean;
+  /** Where the parameters to evaluate can be others than those that are trained. */
+  readonly evaluation: Evaluation | undefined;
   /** Made where figures are wanted; what it reports about is given later. */
   readonly monitor: ((source: () => MonitorSource) => Monitor) | undefined;
 }
@@ -62,6 +65,7 @@ const SYNC_EVERY = 32;
 
 // GPUBufferUsage.COPY_DST; the global is not there in Node.
 const COPY_DST = 0x8;
+const COPY_BOTH = 0x4 | COPY_DST;
 
 type Reading = "figures" | "control";
 
@@ -130,6 +134,7 @@ export class Optimizer {
    */
   step(record?: (encoder: GPUCommandEncoder) => void): void {
     this.#alive("step");
+    this.#trains("step");
     if (record !== undefined && typeof record !== "function")
       throw new OptionError("step", "record", "must be a function", record);
     this.#collect();
@@ -146,6 +151,7 @@ export class Optimizer {
    */
   stepInto(encoder: GPUCommandEncoder, submit: () => void): void {
     this.#alive("stepInto");
+    this.#trains("stepInto");
     if (typeof encoder?.beginComputePass !== "function")
       throw new OptionError("stepInto", "encoder", "must be a GPUCommandEncoder", encoder);
     if (typeof submit !== "function") throw new OptionError("stepInto", "submit", "must be a function", submit);
@@ -170,6 +176,7 @@ export class Optimizer {
    */
   encode(encoder: GPUCommandEncoder): void {
     this.#alive("encode");
+    this.#trains("encode");
     if (typeof encoder?.beginComputePass !== "function")
       throw new OptionError("encode", "encoder", "must be a GPUCommandEncoder", encoder);
     this.#collect();
@@ -177,6 +184,66 @@ export class Optimizer {
     this.#parts.step.lend();
     // Whoever submits right away has submitted by then; for others the next call asks again.
     if (this.#uncollected) setTimeout(() => this.#collect());
+  }
+
+  /**
+   * Puts the parameters to evaluate in place: the average with `ema` or `swa`, x with Schedule-Free rules. What was there is kept.
+   * Does nothing where there are no others, or they are in place.
+   *
+   * @throws {OptionError} if an attached buffer has not the usages COPY_SRC and COPY_DST.
+   */
+  eval(): void {
+    this.#alive("eval");
+    const { evaluation, memory, rules, step, records } = this.#parts;
+    if (!evaluation || evaluation.active) return;
+    for (const { name, param } of memory.tensors)
+      if ((param.buffer.usage & COPY_BOTH) !== COPY_BOTH)
+        throw new OptionError("eval", `buffer (${name})`, "must have usages COPY_SRC and COPY_DST", param.buffer.usage);
+    this.#timeline.prepare();
+    const slot = this.#headerSlot();
+    step.writeHeader(slot, this.#timeline.steps + 1, records.rows);
+    evaluation.begin(
+      memory,
+      (rule) => extraSlot((rules[rule] as RulePart).overrides, "average"),
+      (encoder) => {
+        if (!this.#parts.settled.average) step.encodeBeside(encoder, slot, "evaluate");
+      },
+    );
+  }
+
+  /** Brings back the parameters that are trained, bit for bit. Does nothing if they are in place. */
+  train(): void {
+    this.#alive("train");
+    if (this.#parts.evaluation?.active) this.#parts.evaluation.end();
+  }
+
+  /**
+   * For rules that estimate something beside their steps, as Sophia its Hessian: takes the gradient buffers, which hold what the
+   * rule says, into its state. No step is counted, and no clipping done.
+   *
+   * @param record may encode what computes these gradients before it.
+   * @throws {LifecycleError} @throws {OptionError} if no rule estimates.
+   */
+  estimate(record?: (encoder: GPUCommandEncoder) => void): void {
+    this.#alive("estimate");
+    this.#trains("estimate");
+    const { rules, step, records, settled } = this.#parts;
+    if (!rules.some(({ definition }) => definition.estimates))
+      throw new OptionError(
+        "estimate",
+        "rule",
+        "must be one that estimates, such as sophiag()",
+        rules[0]?.definition.name,
+      );
+    if (record !== undefined && typeof record !== "function")
+      throw new OptionError("estimate", "record", "must be a function", record);
+    this.#timeline.prepare();
+    const slot = this.#headerSlot();
+    step.writeHeader(slot, this.#timeline.steps + 1, records.rows);
+    const encoder = this.device.createCommandEncoder({ label: `${settled.label} estimate` });
+    record?.(encoder);
+    step.encodeBeside(encoder, slot, "estimate");
+    this.device.queue.submit([encoder.finish()]);
   }
 
   /** These tensors have no gradient in the next step: they are left alone, without decay, and their count does not advance. */
@@ -225,6 +292,7 @@ export class Optimizer {
    */
   async addParams(params: readonly ParamSpec[], specs: readonly GroupSpec[] = []): Promise<void> {
     this.#alive("addParams");
+    this.#trains("addParams");
     this.#addsUnderWay += 1;
     const { addParams } = await import("./add-params.ts");
     // One after the other: each begins where the one before has ended.
@@ -247,6 +315,7 @@ export class Optimizer {
    */
   async openParams(): Promise<OpenParams> {
     this.#alive("openParams");
+    this.#trains("openParams");
     const { openParams } = await import("./add-params.ts");
     await this.#adding;
     return openParams(this.#parts, this.#timeline, this.#owner("openParams"));
@@ -310,6 +379,7 @@ export class Optimizer {
   /** Parameters, state and counts by tensor name, exact. Waits for the GPU. */
   async stateDict(): Promise<StateDict> {
     this.#alive("stateDict");
+    this.#trains("stateDict");
     if (this.#microBatch !== 0) {
       throw new LifecycleError(
         "stateDict: call it after the last micro-batch of a step; the sums of the others are not saved",
@@ -330,6 +400,7 @@ export class Optimizer {
    */
   async loadStateDict(dict: StateDict): Promise<void> {
     this.#alive("loadStateDict");
+    this.#trains("loadStateDict");
     await this.#withState(async (state, target) => {
       state.checkState(dict, target);
       await this.flush();
@@ -384,10 +455,21 @@ export class Optimizer {
     this.#destroyed = true;
     this.#monitor?.destroy();
     this.#controlRing?.destroy();
-    const { step, memory, scale, ownsScale } = this.#parts;
+    const { step, memory, scale, ownsScale, evaluation } = this.#parts;
+    evaluation?.destroy();
     step.destroy();
     for (const buffer of memory.buffers) buffer.destroy();
     if (ownsScale) scale?.destroy();
+  }
+
+  #headerSlot(): number {
+    return (this.#timeline.steps * this.#parts.settled.microBatches + this.#microBatch) % HEADER_SLOTS;
+  }
+
+  /** @throws {LifecycleError} while other parameters are in place. */
+  #trains(where: string): void {
+    if (this.#parts.evaluation?.active)
+      throw new LifecycleError(`${where}: the parameters to evaluate are in place; call train() first`);
   }
 
   /** Encodes a step; says what is to be read back. */
@@ -397,7 +479,7 @@ export class Optimizer {
     const updates = this.#microBatch === microBatches - 1;
     const timeline = this.#timeline;
     const step = timeline.steps + 1;
-    const slot = (timeline.steps * microBatches + this.#microBatch) % HEADER_SLOTS;
+    const slot = this.#headerSlot();
     if (updates) timeline.prepare();
     host.writeHeader(slot, step, records.rows);
     const figures = updates && every > 0 && step % every === 0;
@@ -454,7 +536,10 @@ export class Optimizer {
       return concerns(g, i) ? changeGroup(rule, rule.definition.name, g, changes) : g;
     });
     rules.forEach((rule, r) => {
-      const { name } = rule.definition;
+      const { name, fixed = [] } = rule.definition;
+      const settledOnes = changed.some((g, i) => g.rule === r && g !== groups[i]) ? fixed : [];
+      for (const option of settledOnes)
+        if (option in changes) throw new OptionError(name, option, "cannot be changed after creation", changes[option]);
       const ofRule = changed.filter((g) => g.rule === r);
       checkOverrides(
         name,
@@ -547,7 +632,7 @@ export class Optimizer {
       tensors: memory.tensors,
       groups,
       control: step.control,
-      unscale: settled.unscale,
+      initialControl: (tensor) => step.initialControl(tensor),
       scale,
     };
   }

@@ -241,7 +241,10 @@ export function checkParams(
     }
     const group = groupOf(rules, groups, info);
     if (group < 0) throw new OptionError(where, `${at} (${name})`, "must match one of the rules", name);
-    const placed = { size, group, rule: groups[group]?.rule ?? 0, order: taken.size + i };
+    const { rule } = groups[group] as Group;
+    const refused = rules[rule]?.definition.refuses?.(info.shape);
+    if (refused !== undefined) throw new OptionError(where, `${at}.shape (${name})`, refused, info.shape);
+    const placed = { size, group, rule, order: taken.size + i };
     if (param === undefined && grad === undefined) return { ...info, ...placed, data };
     if (data !== undefined)
       throw new OptionError(

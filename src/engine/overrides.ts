@@ -48,7 +48,7 @@ export function overridesOf({ definition }: Rule, groups: readonly Group[], sett
       KEEP_NON_FINITE: Number(settled.measures && !settled.skipNonFinite),
       ...(modified ? { ANCHOR_SLOT: place("anchor") } : {}),
       ...(cautiousUpdates ? { CAUTIOUS_UPDATES: 1 } : {}),
-      ...(definition.settles || definition.decayMode === "rule" ? { NUMBERS: 1 } : {}),
+      ...(definition.settles || definition.numbersOf || definition.decayMode === "rule" ? { NUMBERS: 1 } : {}),
       ...(definition.decayFrom === undefined ? {} : { DECAY_FROM: definition.decayFrom }),
     },
     average: {

@@ -1,5 +1,6 @@
 /** What an optimizer rule is, and how a user brings one of their own. */
 import { OptionError } from "../errors.ts";
+import type { Matrices } from "../kernels/newton-schulz.ts";
 import { checkBoolean, checkKeys, checkNumber } from "./checks.ts";
 import { DECAY_MODES, type DecayMode } from "./decay.ts";
 
@@ -39,6 +40,10 @@ export interface RuleDefinition<O extends HyperOptions = HyperOptions> {
   readonly path?: string;
   /** Options and their defaults. Numbers must be finite and >= 0 unless `check` says otherwise. */
   readonly defaults: O;
+  /** Options whose numbers may be negative. */
+  readonly signed?: readonly string[];
+  /** Options that cannot be changed after creation. */
+  readonly fixed?: readonly string[];
   /** What options that are words may be. */
   readonly choices?: Readonly<Record<string, readonly string[]>>;
   /** Names of the state slots, in order. */
@@ -52,6 +57,8 @@ export interface RuleDefinition<O extends HyperOptions = HyperOptions> {
    * all elements before the update and gives two sums per tensor. With `sums` it may not store state; with `state` it may.
    */
   readonly prepares?: "sums" | "state";
+  /** `prepare_rule` does not run in every step but in `Optimizer.estimate`, where the gradients hold what it estimates from. */
+  readonly estimates?: boolean;
   /**
    * The WGSL settles on numbers between `prepare_rule` and the update: with `tensor`,
    * `fn settle_rule(s: Settling, lr: f32, h: Hyper, t: StepRow) -> vec4f` gives those of each tensor, which `update_rule` finds in
@@ -61,8 +68,22 @@ export interface RuleDefinition<O extends HyperOptions = HyperOptions> {
   readonly settles?: "tensor" | "together";
   /** Names of these numbers, as PyTorch's state has them; `undefined` for one that is not kept from step to step. */
   readonly numbers?: readonly (string | undefined)[];
+  /** Numbers of a tensor that follow from its shape and are settled at creation; found in `tensor_numbers`. Not with `settles`. */
+  readonly numbersOf?: (options: O, shape: readonly number[]) => readonly number[];
+  /** Why a tensor of this shape cannot follow the rule, as "must ..."; undefined if it can. */
+  readonly refuses?: (shape: readonly number[]) => string | undefined;
+  /** What lies in a slot after `prepare_rule` is orthogonalized as matrices before the update. */
+  readonly orthogonalizes?: {
+    readonly slot: string;
+    readonly matrices: (options: O, shape: readonly number[]) => Omit<Matrices, "offset">;
+  };
   /** See {@link Recursion}. */
   readonly recursion?: Recursion<O>;
+  /**
+   * The parameters to evaluate are others than those that are trained: the WGSL has
+   * `fn evaluation_point(at: u32, theta: Lane, h: Hyper, t: StepRow) -> Lane`.
+   */
+  readonly evaluates?: boolean;
   /** The own step count from which decay acts on a tensor; default 1. */
   readonly decayFrom?: number;
   /** Fields of `struct Hyper` (all `f32`), in order, from the options. Computed in float64, rounded once. */
@@ -116,15 +137,16 @@ export function resolveHyper(rule: RuleDefinition, where: string, base: HyperOpt
   for (const [name, value] of Object.entries(changes)) {
     if (value === undefined) continue;
     const like = rule.defaults[name];
+    const range = rule.signed?.includes(name) ? {} : { min: 0 };
     if (typeof like === "boolean") checkBoolean(where, name, value);
-    else if (typeof like === "number") checkNumber(where, name, value, { min: 0 });
+    else if (typeof like === "number") checkNumber(where, name, value, range);
     else if (typeof like === "string") checkChoice(where, name, value, rule.choices?.[name] ?? []);
     else {
       const size = like?.length ?? 0;
       if (!Array.isArray(value) || value.length !== size)
         throw new OptionError(where, name, `must be a list of ${size} numbers`, value);
       value.forEach((v, i) => {
-        checkNumber(where, `${name}[${i}]`, v, { min: 0 });
+        checkNumber(where, `${name}[${i}]`, v, range);
       });
     }
     options[name] = value as HyperValue;

@@ -65,8 +65,8 @@ export interface StateTarget {
   readonly tensors: readonly Tensor[];
   readonly groups: readonly Group[];
   readonly control: GPUBuffer;
-  /** 1 / (static loss scale * micro-batches). */
-  readonly unscale: number;
+  /** What the device is told of a tensor at first. */
+  readonly initialControl: (tensor: Tensor) => Readonly<Record<string, number>>;
   /** Buffer of the dynamic loss scale. */
   readonly scale: GPUBuffer | undefined;
 }
@@ -321,11 +321,11 @@ export function applyState(target: StateTarget, state: StateDict): void {
     ...Object.fromEntries(sharedNumbers(target).map(({ name, field }) => [field, state.numbers?.[name] ?? 0])),
   });
   target.tensors.forEach((tensor, k) => {
-    const { name: tensorName, size, rule } = tensor;
+    const { name: tensorName } = tensor;
     const numbers = numbersOf(ruleOf(target, tensor).definition, "tensor", TENSOR_NUMBERS).map(
       ({ name, field }) => [field, state.tensors[tensorName]?.numbers?.[name] ?? 0] as const,
     );
-    const decided = { factor: target.unscale, size, rule, ...Object.fromEntries(numbers) };
+    const decided = { ...target.initialControl(tensor), ...Object.fromEntries(numbers) };
     control.write(TENSOR_CONTROL, CONTROL.length + k * TENSOR_CONTROL.length, decided);
   });
   queue.writeBuffer(target.control, 0, control.u32);

@@ -7,6 +7,7 @@ import {
   planNewtonSchulz,
 } from "../kernels/newton-schulz.ts";
 import type { Limits } from "./limits.ts";
+import type { BufferRange } from "./memory.ts";
 import { type Compiled, compileKernel } from "./pipelines.ts";
 import { inScopes } from "./scopes.ts";
 
@@ -17,8 +18,10 @@ export interface NewtonSchulzOptions {
   /** Invocations per workgroup: a power of two, at most 64. Default 64. */
   readonly workgroup?: number;
   readonly matrices: readonly Matrices[];
-  /** Where they lie; stays the caller's. Bound whole: it must not be larger than `maxStorageBufferBindingSize`. */
+  /** Where they lie; stays the caller's. */
   readonly buffer: GPUBuffer;
+  /** The part of it that is bound, in bytes, at most `maxStorageBufferBindingSize`; offsets of matrices count from there. Default all. */
+  readonly range?: { readonly offset: number; readonly size: number };
   /** Of one buffer of scratch, unless a single matrix needs more. Default 64 MiB. */
   readonly maxScratchBytes?: number;
 }
@@ -59,9 +62,10 @@ interface Ready {
  */
 export async function createNewtonSchulz(device: GPUDevice, options: NewtonSchulzOptions): Promise<NewtonSchulz> {
   const { limits, workgroup = 64, matrices, buffer, maxScratchBytes = 2 ** 26 } = options;
+  const bound: BufferRange = { buffer, ...(options.range ?? { offset: 0, size: buffer.size }) };
   const label = `${options.label} newton-schulz`;
   matrices.forEach((m, i) => {
-    checkMatrices(m, `matrices[${i}]`, buffer);
+    checkMatrices(m, `matrices[${i}]`, bound);
   });
   const plan = planNewtonSchulz(matrices, {
     workgroup,
@@ -74,7 +78,7 @@ export async function createNewtonSchulz(device: GPUDevice, options: NewtonSchul
     for (const own of owned) own.destroy();
   };
   try {
-    const ready = await inScopes(device, WHERE, () => prepare(device, label, plan, pipelines, buffer, owned));
+    const ready = await inScopes(device, WHERE, () => prepare(device, label, plan, pipelines, bound, owned));
     return {
       encode(pass) {
         for (const { pipeline, group, offset, workgroups } of ready) {
@@ -93,16 +97,16 @@ export async function createNewtonSchulz(device: GPUDevice, options: NewtonSchul
   }
 }
 
-function checkMatrices({ offset, rows, cols, batch = 1, polynomials }: Matrices, at: string, buffer: GPUBuffer): void {
+function checkMatrices({ offset, rows, cols, batch = 1, polynomials }: Matrices, at: string, range: BufferRange): void {
   for (const [name, value] of Object.entries({ rows, cols, batch })) {
     if (!Number.isInteger(value) || value < 1)
       throw new OptionError(WHERE, `${at}.${name}`, "must be a whole number from 1", value);
   }
   if (!Number.isInteger(offset) || offset < 0 || offset % 64 !== 0)
     throw new OptionError(WHERE, `${at}.offset`, "must be a multiple of 64", offset);
-  const most = buffer.size / 4 - batch * rows * cols;
+  const most = range.size / 4 - batch * rows * cols;
   if (offset > most)
-    throw new OptionError(WHERE, `${at}.offset`, `must be at most ${most}: its buffer ends there`, offset);
+    throw new OptionError(WHERE, `${at}.offset`, `must be at most ${most}: what is bound ends there`, offset);
   if (polynomials.length === 0)
     throw new OptionError(WHERE, `${at}.polynomials`, "must have one for each of the steps", polynomials);
 }
@@ -128,7 +132,7 @@ function prepare(
   label: string,
   { dispatches, table, scratch }: NewtonSchulzPlan,
   pipelines: ReadonlyMap<string, Compiled>,
-  matrices: GPUBuffer,
+  matrices: BufferRange,
   owned: GPUBuffer[],
 ): Ready[] {
   const make = (name: string, size: number, usage: number): GPUBuffer => {
@@ -136,7 +140,7 @@ function prepare(
     owned.push(buffer);
     return buffer;
   };
-  const buffers: Record<string, GPUBuffer> = { matrices };
+  const buffers: Record<string, GPUBuffer> = {};
   for (const [name, bytes] of Object.entries(scratch)) if (bytes > 0) buffers[name] = make(name, bytes, STORAGE);
   buffers.table = make("table", table.byteLength, STORAGE | COPY_DST);
   device.queue.writeBuffer(buffers.table, 0, table);
@@ -152,7 +156,8 @@ function prepare(
     if (known) return known;
     const entries = variant.kernel.bindings.map(([name, kind], binding) => {
       if (kind === "header") return { binding, resource: { buffer: records, offset: 0, size: record.u32.byteLength } };
-      return { binding, resource: { buffer: buffers[places[name] ?? name] as GPUBuffer } };
+      const place = places[name] ?? name;
+      return { binding, resource: place === "matrices" ? matrices : { buffer: buffers[place] as GPUBuffer } };
     });
     const group = device.createBindGroup({ label: `${label} ${variant.name}`, layout, entries });
     groups.set(key, group);

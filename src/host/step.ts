@@ -2,13 +2,25 @@
  * One step on the GPU, in order: measure, control, update, summarize, copy. Reading `encode` from top to bottom is the data flow.
  * Everything is made beforehand; a step only sets pipelines and bind groups.
  */
+import { DeviceError } from "../errors.ts";
 import type { Kernel } from "../kernels/kernel.ts";
-import { CONTROL, FIGURES, HEADER, TENSOR_CONTROL, TENSOR_FIGURES, Words } from "../kernels/layouts.ts";
+import {
+  CONTROL,
+  FIGURES,
+  type FieldName,
+  HEADER,
+  TENSOR_CONTROL,
+  TENSOR_FIGURES,
+  TENSOR_NUMBERS,
+  Words,
+} from "../kernels/layouts.ts";
+import type { Matrices } from "../kernels/newton-schulz.ts";
 import { F32, F32X4, type Storage } from "../kernels/storage.ts";
 import { NO_AVERAGE, NO_FIGURES, PLAIN_DECAY, UPDATE } from "../kernels/update.ts";
 import type { WgslFile } from "../kernels/wgsl.ts";
 import type { Limits } from "./limits.ts";
-import type { BufferRange, Memory, Window } from "./memory.ts";
+import type { BufferRange, Memory, Tensor, Window } from "./memory.ts";
+import type { NewtonSchulz } from "./newton-schulz.ts";
 import { type Compiled, compileKernel } from "./pipelines.ts";
 
 /** One of the rules, as its kernels are compiled. */
@@ -22,6 +34,15 @@ export interface RuleKernels {
   /** What the rule does before it updates; see `RuleDefinition`. */
   readonly prepares: "sums" | "state" | undefined;
   readonly settles: "tensor" | "together" | undefined;
+  /** It prepares only when it is asked to. */
+  readonly estimates: boolean;
+  readonly evaluates: boolean;
+  /** Numbers of a tensor that are settled at creation. */
+  readonly numbersOf: ((tensor: Tensor) => readonly number[]) | undefined;
+  /** The state slot that is orthogonalized before the update, and as which matrices a tensor's is. */
+  readonly orthogonalizes:
+    | { readonly slot: number; readonly matrices: (tensor: Tensor) => Omit<Matrices, "offset"> }
+    | undefined;
 }
 
 /** What does not change over an optimizer's life. */
@@ -72,6 +93,7 @@ type Variant =
   | "prepare"
   | "settle"
   | "update"
+  | "evaluate"
   | "update figures"
   | "summarize"
   | "accumulate first"
@@ -95,6 +117,7 @@ export class StepEncoder {
   readonly #memory: Memory;
   readonly #options: StepOptions;
   readonly #pipelines = new Map<string, Stage>();
+  readonly #newtonSchulz: NewtonSchulz[] = [];
   /** In the order in which they are to run. */
   #stages = new Map<Variant, readonly Stage[]>();
   readonly #headers: GPUBuffer;
@@ -133,15 +156,18 @@ export class StepEncoder {
   }
 
   /**
-   * Compiles what `windows` need and is not compiled yet. Kernels that are not asked for are not even loaded.
+   * Compiles what `windows` with these tensors need and is not compiled yet. Kernels that are not asked for are not even loaded.
    *
-   * @throws {ShaderError} if the device refuses a kernel.
+   * @throws {ShaderError} if the device refuses a kernel. @throws {DeviceError} if a matrix does not fit into a binding.
    */
-  async compile(windows: readonly Window[] = this.#memory.windows): Promise<void> {
+  async compile(
+    windows: readonly Window[] = this.#memory.windows,
+    tensors: readonly Tensor[] = this.#memory.tensors,
+  ): Promise<void> {
     const { rules, measure, averages, monitors, accumulates, clipsValue } = this.#options;
     const prepares = rules.some((r) => r.prepares || r.cautiousUpdates);
     const settles = rules.some((r) => r.settles || r.cautiousUpdates);
-    const [measuring, deciding, monitored, summing, modified, accumulating, averaged, preparing, settling] =
+    const [measuring, deciding, monitored, summing, modified, accumulating, averaged, preparing, settling, evaluating] =
       await Promise.all([
         measure && import("../kernels/measure.ts"),
         measure && import("../kernels/control.ts"),
@@ -152,6 +178,7 @@ export class StepEncoder {
         averages && import("../kernels/averages.ts"),
         prepares && import("../kernels/prepare.ts"),
         settles && import("../kernels/settle.ts"),
+        rules.some((r) => r.evaluates) && import("../kernels/evaluate.ts"),
       ]);
     const jobs: Promise<void>[] = [];
     const add = (
@@ -180,7 +207,8 @@ export class StepEncoder {
     for (const storage of STORAGES) {
       if (!windows.some((w) => w.storage === storage)) continue;
       if (measuring) add("measure", storage, measuring.MEASURE, { NORM_P: measure?.p ?? 2 });
-      rules.forEach(({ wgsl, overrides, modifiesDecay, cautiousUpdates, prepares, settles }, r) => {
+      rules.forEach((rule, r) => {
+        const { wgsl, overrides, modifiesDecay, cautiousUpdates, prepares, settles, estimates, evaluates } = rule;
         if (!windows.some((w) => w.storage === storage && w.rule === r)) return;
         const decay = modifiesDecay && modified ? modified.MODIFIED_DECAY : PLAIN_DECAY;
         const links = { rule: wgsl, decay, average };
@@ -191,9 +219,14 @@ export class StepEncoder {
           const figures = monitored.NORM_FIGURES;
           add("update figures", storage, monitored.UPDATE_FIGURES, constants, { ...links, figures }, r);
         }
+        if (evaluating && evaluates) {
+          const { CLIP_VALUE, KEEP_NON_FINITE, COUPLED, ANCHOR_SLOT, ...shell } = overrides.shell;
+          add("evaluate", storage, evaluating.EVALUATE, { ...shell, ...overrides.rule }, links, r);
+        }
         if (preparing && (prepares || cautiousUpdates)) {
           const preparation = prepares ? preparing.RULE_PREPARATION : preparing.CAUTIOUS_PREPARATION;
-          const constants = { ...overrides.shell, ...overrides.rule, STORES: Number(prepares === "state") };
+          const stores = { STORES: Number(prepares === "state"), ESTIMATES: Number(estimates) };
+          const constants = { ...overrides.shell, ...overrides.rule, ...stores };
           add("prepare", storage, preparing.PREPARE, constants, { ...links, preparation }, r);
         }
         if (settling && (settles || cautiousUpdates)) {
@@ -218,9 +251,37 @@ export class StepEncoder {
       });
     const results = await Promise.allSettled(jobs);
     for (const result of results) if (result.status === "rejected") throw result.reason;
+    await this.#compileMatrices(windows, tensors);
     const ordered = [...this.#pipelines.values()].sort((a, b) => (a.rule ?? 0) - (b.rule ?? 0));
     this.#stages = new Map();
     for (const stage of ordered) this.#stages.set(stage.variant, [...(this.#stages.get(stage.variant) ?? []), stage]);
+  }
+
+  /** Makes the orthogonalization of what lies in these windows. */
+  async #compileMatrices(windows: readonly Window[], tensors: readonly Tensor[]): Promise<void> {
+    const { rules, label, limits, workgroup } = this.#options;
+    for (const window of windows) {
+      const { orthogonalizes } = rules[window.rule] as RuleKernels;
+      const inside = tensors.flatMap((t) =>
+        t.pieces.flatMap((p) => (p.window === window ? [{ tensor: t, ...p }] : [])),
+      );
+      if (!orthogonalizes || inside.length === 0) continue;
+      const { createNewtonSchulz } = await import("./newton-schulz.ts");
+      const { slot, matrices } = orthogonalizes;
+      const made = await createNewtonSchulz(this.#device, {
+        label,
+        limits,
+        workgroup: Math.max(4, workgroup),
+        buffer: window.state.buffer,
+        range: window.state,
+        matrices: inside.map(({ tensor, at }) => {
+          if (tensor.pieces.length > 1)
+            throw new DeviceError(`${label}: ${tensor.name} is too large for a binding of this device`);
+          return { ...matrices(tensor), offset: slot * window.stride + at };
+        }),
+      });
+      this.#newtonSchulz.push(made);
+    }
   }
 
   /** Makes what depends on the number of tensors and chunks; keeps what the device has counted for the tensors of before. */
@@ -265,9 +326,8 @@ export class StepEncoder {
 
     const control = new Words(CONTROL.length + TENSOR_CONTROL.length * tensors.length);
     control.write(CONTROL, 0, { loss_scale: 1, clip: 1 });
-    tensors.forEach(({ size, rule }, k) => {
-      const factor = this.#options.unscale;
-      control.write(TENSOR_CONTROL, CONTROL.length + k * TENSOR_CONTROL.length, { factor, size, rule });
+    tensors.forEach((tensor, k) => {
+      control.write(TENSOR_CONTROL, CONTROL.length + k * TENSOR_CONTROL.length, this.initialControl(tensor));
     });
     this.control = this.#buffer("control", control.u32.byteLength, STORAGE | COPY_SRC | COPY_DST);
     this.#device.queue.writeBuffer(this.control, 0, control.u32);
@@ -278,6 +338,14 @@ export class StepEncoder {
       old.destroy();
     }
     this.forgetBindings();
+  }
+
+  /** What `TensorControl` of a tensor begins with. */
+  initialControl(tensor: Tensor): Partial<Record<FieldName<typeof TENSOR_CONTROL>, number>> {
+    const { size, rule } = tensor;
+    const numbers = this.#options.rules[rule]?.numbersOf?.(tensor) ?? [];
+    const named = Object.fromEntries(numbers.map((n, i) => [TENSOR_NUMBERS[i] as string, n]));
+    return { factor: this.#options.unscale, size, rule, ...named };
   }
 
   /** Whether steps may wait in encoders of the caller's: what they are going to read must not be written over. */
@@ -375,11 +443,25 @@ export class StepEncoder {
         this.#overWindows(pass, plan.slot, "measure");
         this.#once(pass, plan.slot, "control");
       }
-      this.#overWindows(pass, plan.slot, "prepare");
+      this.#overWindows(pass, plan.slot, "prepare", (rule) => !this.#options.rules[rule]?.estimates);
       this.#once(pass, plan.slot, "settle");
+      for (const matrices of this.#newtonSchulz) matrices.encode(pass);
       this.#overWindows(pass, plan.slot, plan.figures ? "update figures" : "update");
       if (plan.figures) this.#once(pass, plan.slot, "summarize");
     }
+    pass.end();
+  }
+
+  /** Records what rules do beside steps: an estimate from the gradients as they are now, or the parameters to evaluate. */
+  encodeBeside(encoder: GPUCommandEncoder, slot: number, what: "estimate" | "evaluate"): void {
+    const pass = encoder.beginComputePass({ label: `${this.#options.label} ${what}` });
+    const variant = what === "estimate" ? "prepare" : what;
+    this.#overWindows(
+      pass,
+      slot,
+      variant,
+      (rule) => what !== "estimate" || this.#options.rules[rule]?.estimates === true,
+    );
     pass.end();
   }
 
@@ -403,10 +485,16 @@ export class StepEncoder {
     this.#device.queue.submit([encoder.finish()]);
   }
 
-  #overWindows(pass: GPUComputePassEncoder, slot: number, variant: Variant): void {
+  #overWindows(
+    pass: GPUComputePassEncoder,
+    slot: number,
+    variant: Variant,
+    concerns: (rule: number) => boolean = () => true,
+  ): void {
     const most = this.#options.limits.maxComputeWorkgroupsPerDimension;
     const offsets = [slot * HEADER_STRIDE];
     for (const stage of this.#stages.get(variant) ?? []) {
+      if (!concerns(stage.rule ?? 0)) continue;
       pass.setPipeline(stage.pipeline);
       for (const window of this.#memory.windows) {
         if (!serves(stage, window)) continue;
@@ -490,6 +578,7 @@ export class StepEncoder {
   /** Frees what this has made. */
   destroy(): void {
     this.settle();
+    for (const matrices of this.#newtonSchulz.splice(0)) matrices.destroy();
     for (const buffer of [
       this.#headers,
       ...this.#records,

@@ -1,4 +1,3 @@
-import prepared from "../../shaders/lib/prepared.wgsl?raw";
 import cautious from "../../shaders/preparation/cautious.wgsl?raw";
 import rule from "../../shaders/preparation/rule.wgsl?raw";
 import prepare from "../../shaders/prepare.wgsl?raw";
@@ -11,7 +10,6 @@ export const PREPARE: Kernel = {
   ...UPDATE,
   name: "prepare",
   file: { path: "prepare.wgsl", text: prepare },
-  library: { ...UPDATE.library, "lib/prepared": prepared },
   entryPoint: "prepare",
 };
 

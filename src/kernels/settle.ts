@@ -1,8 +1,6 @@
 import groupRecord from "../../shaders/lib/group-record.wgsl?raw";
-import prepared from "../../shaders/lib/prepared.wgsl?raw";
 import records from "../../shaders/lib/records.wgsl?raw";
 import ruleInputs from "../../shaders/lib/rule-inputs.wgsl?raw";
-import settling from "../../shaders/lib/settling.wgsl?raw";
 import settle from "../../shaders/settle.wgsl?raw";
 import cautious from "../../shaders/settlement/cautious.wgsl?raw";
 import tensor from "../../shaders/settlement/tensor.wgsl?raw";
@@ -16,10 +14,8 @@ export const SETTLE: Kernel = {
   file: { path: "settle.wgsl", text: settle },
   library: {
     "lib/group-record": groupRecord,
-    "lib/prepared": prepared,
     "lib/records": records,
     "lib/rule-inputs": ruleInputs,
-    "lib/settling": settling,
   },
   entryPoint: "settle",
   bindings: [

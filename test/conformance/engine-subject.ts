@@ -45,24 +45,20 @@ export function engineMaker(device: GPUDevice): SubjectMaker {
     },
     async create(options) {
       const { tensors, groups, lossScale, figures, rule, ...rest } = options;
-      const others = groups.flatMap(({ tensors: members, options: own }) =>
-        own.rule === undefined || own.rule === rule ? [] : [{ match: matching(members), rule: ruleNamed(own.rule) }],
-      );
+      const named = groups.map(({ tensors: members, options: { rule: own, ...others } }, g) => {
+        return { rule: own ?? rule, spec: { match: matching(members), name: groupName(g), ...others } };
+      });
+      const one = named.every((group) => group.rule === rule);
       const optimizer = await createOptimizer(device, {
         ...rest,
-        rule: ruleNamed(rule),
         params: tensors.map(({ shape, data }, k) => ({ name: nameOf(k), shape, data })),
-        groups: groups.map(({ tensors: members, options: { rule: _, ...own } }, g) => ({
-          match: matching(members),
-          name: groupName(g),
-          ...own,
-        })),
-        ...(others.length > 0 && { rules: others }),
+        ...(one
+          ? { rule: ruleNamed(rule), groups: named.map(({ spec }) => spec) }
+          : { rules: named.map(({ rule: name, spec }) => ({ rule: ruleNamed(name), ...spec })) }),
         ...(lossScale && {
           lossScale: lossScale instanceof EngineScaler ? lossScale.scaler : (lossScale as ScalerOptions),
         }),
         ...(figures && { monitor: { every: 1 } }),
-        // Options that the engine does not have yet do not get here: see `notYet` in the table of optimizers.
       } as OptimizerOptions);
       return new EngineSubject(optimizer, options);
     },
@@ -90,8 +86,8 @@ class EngineScaler implements SharedScaler {
 }
 
 /** Numbers of the state among its slots, as the golden data have them. */
-function withScalars({ step, slots, scalars = {} }: TensorState): SubjectState {
-  const numbers = Object.entries(scalars).map(([name, value]) => [name, Float32Array.of(value)]);
+function withScalars({ step, slots, numbers: kept = {}, scalars = {} }: TensorState): SubjectState {
+  const numbers = Object.entries({ ...kept, ...scalars }).map(([name, value]) => [name, Float32Array.of(value)]);
   return { step, slots: { ...slots, ...Object.fromEntries(numbers) } };
 }
 
@@ -128,6 +124,32 @@ class EngineSubject implements Subject {
 
   setWeightDecay(group: number, weightDecay: number): void {
     this.#optimizer.setGroup(groupName(group), { weightDecay });
+  }
+
+  observe(estimates: readonly Float32Array[]): void {
+    estimates.forEach((values, k) => {
+      this.#optimizer.writeGrad(nameOf(k), values);
+    });
+    this.#optimizer.estimate();
+  }
+
+  async readEvaluated(tensor: number): Promise<Float32Array> {
+    this.#optimizer.eval();
+    const values = await this.readParam(tensor);
+    this.#optimizer.train();
+    return values;
+  }
+
+  async readNumbers(group: number): Promise<Record<string, number>> {
+    const { groups, numbers = {}, tensors } = await this.#optimizer.stateDict();
+    const { carry = {}, hyper } = groups.find(({ name }) => name === groupName(group))!;
+    // Prodigy's two that follow from the others.
+    const sums = Object.values(tensors).flatMap(({ slots: { s } }) =>
+      s ? [s.reduce((n, x) => n + Math.abs(x), 0)] : [],
+    );
+    const d_denom = sums.reduce((n, x) => n + x, 0);
+    const d_hat = (Number(hyper.dCoef) * (numbers.d_numerator ?? 0)) / d_denom;
+    return { d_denom, d_hat, ...numbers, ...carry };
   }
 
   async step(): Promise<SubjectFigures | undefined> {

@@ -16,7 +16,6 @@ import {
   orNone,
   orOff,
   type RuleName,
-  soon,
   word,
 } from "./convert.ts";
 import type { OptionValue, ReferenceOptions } from "./golden/tensor.ts";
@@ -74,7 +73,6 @@ const clipBy =
     if (typeof value !== "number") return complain("must be a number or null");
     return { clip: { globalNorm: value, eps: epsOf(groups) } };
   };
-const noClipEps = "the engine has no clip.eps yet";
 
 export const OPTIMIZERS: Readonly<Record<string, Entry>> = {
   SGD: { rule: "sgd", options: ofSgd },
@@ -112,7 +110,6 @@ export const OPTIMIZERS: Readonly<Record<string, Entry>> = {
   ASGD: {
     rule: "asgd",
     options: { ...shared, lambd: number("lambd"), alpha: number("alpha"), t0: number("t0") },
-    notYet: "the engine has no asgd yet",
   },
   Lion: { rule: "lion", options: ofLion },
   "Lion@lucidrains": { rule: "lion", options: lucidrains },
@@ -135,10 +132,7 @@ export const OPTIMIZERS: Readonly<Record<string, Entry>> = {
     rule: "adan",
     options: { ...shared, betas: numbers("betas", 3), eps, no_prox: decayWhen(true, "decoupled") },
     whole: {
-      max_grad_norm: soon(
-        noClipEps,
-        clipBy((groups) => Number(groups.at(-1)!.eps ?? 1e-8)),
-      ),
+      max_grad_norm: clipBy((groups) => Number(groups.at(-1)!.eps ?? 1e-8)),
     },
   },
   AdEMAMix: {
@@ -161,11 +155,10 @@ export const OPTIMIZERS: Readonly<Record<string, Entry>> = {
     rule: "adopt",
     options: { ...shared, betas, eps, clip_exp: orOff("clipExp"), decoupled: decayWhen(true, "decoupled") },
   },
-  "LaProp@timm": { rule: "laprop", options: { ...shared, betas, eps }, notYet: "the engine has no laprop yet" },
+  "LaProp@timm": { rule: "laprop", options: { ...shared, betas, eps } },
   SophiaG: {
     rule: "sophiag",
     options: { ...shared, betas, rho: number("rho"), bs: number("bs") },
-    notYet: "the engine has no sophiag yet",
   },
   "Lamb@timm": {
     rule: "lamb",
@@ -180,24 +173,20 @@ export const OPTIMIZERS: Readonly<Record<string, Entry>> = {
     },
     whole: { max_grad_norm: clipBy(() => 0) },
     defaults: { max_grad_norm: 1 },
-    notYet: "the engine has no lamb yet",
   },
   "Lamb@cybertronai": {
     rule: "lamb",
     options: { ...shared, betas, eps },
     defaults: { weight_decay: 0 },
     fixed: { convention: "cybertronai" },
-    notYet: "the engine has no lamb yet",
   },
   "Lars@timm": {
     rule: "lars",
     options: { ...ofSgd, trust_coeff: number("trustCoeff"), eps, ...ofTrust },
-    notYet: "the engine has no lars yet",
   },
   "NovoGrad@timm": {
     rule: "novograd",
     options: { ...shared, betas, eps, amsgrad, grad_averaging: gradAveraging },
-    notYet: "the engine has no novograd yet",
   },
   "Adafactor@transformers": {
     rule: "adafactor",
@@ -240,35 +229,29 @@ export const OPTIMIZERS: Readonly<Record<string, Entry>> = {
       slice_p: number("sliceP"),
     },
     slot: sliced,
-    notYet: "the engine has no prodigy yet",
   },
   ScheduleFreeSGD: {
     rule: "scheduleFreeSgd",
     options: { ...ofScheduleFree, momentum },
-    notYet: "the engine has no scheduleFreeSgd yet",
   },
   ScheduleFreeAdamW: {
     rule: "scheduleFreeAdamw",
     options: { ...ofScheduleFree, betas, eps, inner_momentum: number("innerMomentum") },
-    notYet: "the engine has no scheduleFreeAdamw yet",
   },
   ScheduleFreeRAdam: {
     rule: "scheduleFreeRadam",
     options: { ...ofScheduleFree, betas, eps, silent_sgd_phase: flag("silentSgdPhase") },
-    notYet: "the engine has no scheduleFreeRadam yet",
   },
   "Muon@KellerJordan": {
     rule: "muon",
     options: ofMuon,
     defaults: { lr: 0.02, weight_decay: 0 },
     fixed: { convention: "keller-jordan" },
-    notYet: "the engine has no muon yet",
   },
   "MuonWithAuxAdam@KellerJordan": {
     rule: "muon",
     options: { ...ofMuon, betas, eps, use_muon: useMuon },
     finish: auxiliaryDefaults,
-    notYet: "the engine has no muon yet",
   },
   "Muon@torch2": {
     rule: "muon",
@@ -279,12 +262,11 @@ export const OPTIMIZERS: Readonly<Record<string, Entry>> = {
       adjust_lr_fn: orNone(word("adjustLrFn", "original", "match_rms_adamw", "spectral_unclamped")),
     },
     fixed: { convention: "torch" },
-    notYet: "the engine has no muon yet",
   },
 };
 
 function cautious(rule: RuleName, options: Entry["options"], fixed: GroupOptions = {}): Entry {
-  return { rule, options, fixed, notYet: "the engine has no cautious updates yet" };
+  return { rule, options, fixed };
 }
 
 function cautiousFactor(value: OptionValue, complain: (must: string) => never): GroupOptions {

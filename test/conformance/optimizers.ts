@@ -21,7 +21,7 @@ function lookaheadAround(base: Entry): Entry {
   return {
     ...base,
     options: { ...base.options, base: () => ({}), alpha: () => ({}), k: () => ({}), paper: () => ({}) },
-    notYet: base.notYet ?? "the engine has no lookahead yet",
+    ...(base.notYet && { notYet: base.notYet }),
   };
 }
 

@@ -21,7 +21,7 @@ export const lamb: TwinRule<Options> = {
   name: "lamb",
   decayMode: "rule",
   weightDecay: 0.01,
-  update(g, state, options, lr, { theta, lambda, decayMode, ruleDecay }) {
+  update(g, state, options, lr, { theta, lambda, firstDecay, ruleDecay }) {
     const { betas: [beta1, beta2] = [0.9, 0.999], eps = 1e-6, gradAveraging = true, trustClip = false } = options;
     const bounded = options.convention === "cybertronai";
     const corrects = !bounded && (options.biasCorrection ?? true);
@@ -34,9 +34,8 @@ export const lamb: TwinRule<Options> = {
       const direction = m[i] === 0 ? 0 : m[i]! / c1 / (Math.sqrt(v[i]! / c2) + eps);
       return direction + ruleDecay * theta[i]!;
     });
-    // Where decay is decoupled it comes first, and the norm is of what is left.
-    const kept = decayMode === "decoupled" ? Math.abs(1 - lr * lambda) : 1;
-    const long = kept * length(theta);
+    // Where decay comes first, the norm is of what is left.
+    const long = Math.abs(1 - firstDecay) * length(theta);
     const [weight, step] = [bounded ? Math.min(long, LONGEST) : long, length(u)];
     let ratio = 1;
     if ((bounded || lambda !== 0 || options.alwaysAdapt) && weight > 0 && step > 0) ratio = weight / step;

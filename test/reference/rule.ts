@@ -23,6 +23,8 @@ export interface UpdateContext {
   /** Weight decay of the group, whatever its mode. */
   readonly lambda: number;
   readonly decayMode: DecayMode;
+  /** The fraction that decay takes away before the update: in the modes `decoupled`, `scheduled` and `independent`. */
+  readonly firstDecay: number;
   /** Weight decay that the rule itself has to apply: lambda in the mode `rule`, else 0. */
   readonly ruleDecay: number;
   /** What {@link TwinRule.forGroup} keeps for the tensor's group. */

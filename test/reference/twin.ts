@@ -211,10 +211,13 @@ export class Twin {
       if (group.maximize) scale(g, -1);
       coupleDecay(g, theta, anchor, decay);
       state.step++;
-      const { mode: decayMode, lambda, lr } = decay;
+      const { mode: decayMode, lambda, lr, referenceLr } = decay;
+      const rates: Partial<Record<DecayMode, number>> = { decoupled: lr, scheduled: lr / referenceLr, independent: 1 };
+      const firstDecay = (rates[decayMode] ?? 0) * lambda;
       const ruleDecay = decayMode === "rule" ? lambda : 0;
       const ofAll = this.#numbersOf(this.#rule(index));
-      const context = { theta, shape, lambda, decayMode, ruleDecay, ofGroup: this.#ofGroup[index]!, ofAll };
+      const ofGroup = this.#ofGroup[index]!;
+      const context = { theta, shape, lambda, decayMode, firstDecay, ruleDecay, ofGroup, ofAll };
       return { ...member, options: group, lr, context };
     });
     for (const rule of new Set(this.#groups.map((_, index) => this.#rule(index)))) {

@@ -19,6 +19,11 @@ export function powerEnds(beta: number, limit: number): number {
   return beta === 0 ? 1 : Math.max(1, Math.ceil(Math.log(limit) / Math.log(beta)));
 }
 
+/** rho_t: how long a simple average would be that has the same center of mass. In float32 it would lose three digits. */
+export function simpleAverageLength(beta2: number, t: number): number {
+  return 2 / (1 - beta2) - 1 - (2 * t * beta2 ** t) / oneMinusPower(beta2, t);
+}
+
 /** Refuses what is not below 1. @throws {OptionError} */
 export function checkDecayRates(where: string, rates: Readonly<Record<string, number | readonly number[]>>): void {
   for (const [name, given] of Object.entries(rates)) {

@@ -2,7 +2,7 @@
 import adabeliefWgsl from "../../../shaders/rules/adabelief.wgsl?raw";
 import radamWgsl from "../../../shaders/rules/radam.wgsl?raw";
 import { defineRule, type Rule } from "../rule.ts";
-import { checkDecayRates, correctionEnds, oneMinusPower, powerEnds, SMALLEST } from "./numbers.ts";
+import { checkDecayRates, correctionEnds, oneMinusPower, powerEnds, SMALLEST, simpleAverageLength } from "./numbers.ts";
 
 /** Options of {@link radam}. */
 export type RadamOptions = {
@@ -102,11 +102,6 @@ export const adabelief: (options?: Partial<AdabeliefOptions>) => Rule = /* @__PU
   overrides: (groups) => ({ AMSGRAD: Number(groups.some((o) => o.amsgrad)) }),
   check: (where, { betas }) => checkDecayRates(where, { betas }),
 });
-
-/** rho_t: how long a simple average would be that has the same center of mass. In float32 it would lose three digits. */
-function simpleAverageLength(beta2: number, t: number): number {
-  return 2 / (1 - beta2) - 1 - (2 * t * beta2 ** t) / oneMinusPower(beta2, t);
-}
 
 /** r_t sqrt(1 - beta2^t). */
 function rectification(beta2: number, t: number, rho: number): number {
