@@ -3,24 +3,10 @@ import { openDevice } from "./device.ts";
 import { examplePage } from "./example-page.ts";
 import { uniform } from "./mnist/random.ts";
 import { train } from "./raw-webgpu-training.ts";
+import { meanOfLastColumn } from "./read-floats.ts";
 import { accuracy, CLASSES, drawPlane, spirals } from "./spirals.ts";
 
 const HIDDEN = 64;
-
-/** Mean of the last column of `batch`: the losses of the samples. */
-async function meanLoss(device: GPUDevice, batch: GPUBuffer, samples: number): Promise<number> {
-  const staging = device.createBuffer({ size: batch.size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-  const encoder = device.createCommandEncoder();
-  encoder.copyBufferToBuffer(batch, 0, staging, 0, batch.size);
-  device.queue.submit([encoder.finish()]);
-  await staging.mapAsync(GPUMapMode.READ);
-  const values = new Float32Array(staging.getMappedRange());
-  const columns = values.length / samples;
-  let sum = 0;
-  for (let i = 0; i < samples; i++) sum += values[(i + 1) * columns - 1]!;
-  staging.destroy();
-  return sum / samples;
-}
 
 await examplePage(400, async ({ canvas, say, show, loss }, steps) => {
   const { device, name } = await openDevice();
@@ -36,7 +22,7 @@ await examplePage(400, async ({ canvas, say, show, loss }, steps) => {
   let last = Number.NaN;
   let right = 0;
   const optimizer = await train(device, data, params, steps, async (step, optimizer, batch) => {
-    last = await meanLoss(device, batch, data.count);
+    last = await meanOfLastColumn(device, batch, HIDDEN + CLASSES + 1);
     if (Number.isNaN(first)) first = last;
     const [w1, b1, w2, b2] = await Promise.all(["w1", "b1", "w2", "b2"].map((tensor) => optimizer.readParam(tensor)));
     const layers = [
