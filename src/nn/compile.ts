@@ -7,8 +7,8 @@ import { OptionError } from "../errors.ts";
 import { resolveLimits } from "../host/limits.ts";
 import { inScopes } from "../host/scopes.ts";
 import { rowsOf } from "./activation.ts";
-import { Arena, type ArenaLayout } from "./arena-layout.ts";
-import type { Dispatch } from "./dispatch.ts";
+import { Arena, type ArenaLayout, type StepRegions } from "./arena-layout.ts";
+import { type Dispatch, Operation } from "./dispatch.ts";
 import { KernelCache } from "./kernel-cache.ts";
 import { type Place, Region, type Runnable } from "./layer.ts";
 import type { ByteInput } from "./linear.ts";
@@ -184,7 +184,7 @@ async function assemble(
     const steps = list.recorded.map((step, k) => regionsOf(step, made[i]![k]!));
     return arena.layOut(
       steps,
-      [list.output, list.outputGradient, list.inputGradient].filter((p) => p instanceof Region),
+      [list.output, list.inputGradient].filter((place) => place instanceof Region),
     );
   });
   return inScopes(device, WHERE, () => {
@@ -197,16 +197,21 @@ async function assemble(
   });
 }
 
-function regionsOf({ places, writes }: Recorded, kernel: Runnable<string>) {
-  const regions = (wanted: boolean) =>
-    Object.entries(places).flatMap(([name, place]) =>
-      place instanceof Region && writes.includes(name) === wanted ? [place] : [],
-    );
-  return {
-    reads: regions(false),
-    writes: regions(true),
-    scratchBytes: "scratchBytes" in kernel ? kernel.scratchBytes : 0,
-  };
+/** What a step touches. @throws {OptionError} if a kernel writes what it was not said to write, or the other way round. */
+function regionsOf({ label, places, writes }: Recorded, kernel: Runnable<string>): StepRegions {
+  const regions = { reads: [] as Region[], writes: [] as Region[] };
+  for (const [name, place] of Object.entries(places)) {
+    const written = writes.includes(name);
+    if (kernel instanceof Operation) {
+      const kind = kernel.kindOf(name);
+      // Options may leave bindings unused: what would be there need not be alive.
+      if (kind === undefined) continue;
+      if ((kind === "write") !== written)
+        throw new OptionError(label, "writes", `must list what the kernel writes: ${name} is "${kind}"`, writes);
+    }
+    if (place instanceof Region) regions[written ? "writes" : "reads"].push(place);
+  }
+  return { ...regions, scratchBytes: "scratchBytes" in kernel ? kernel.scratchBytes : 0 };
 }
 
 /** A list with its buffers: what runs, and where its results lie. */
@@ -216,8 +221,12 @@ function bind(
   layout: ArenaLayout,
   buffers: PlanBuffers,
 ): PlanList {
-  const sliceOf = (place: Place): BufferSlice =>
-    place instanceof Region ? buffers.inArena(layout.places.get(place)!) : place;
+  const sliceOf = (place: Place): BufferSlice => {
+    const laid = place instanceof Region ? layout.places.get(place) : undefined;
+    // What no kernel binds has no place; anything will do.
+    if (place instanceof Region) return laid ? buffers.inArena(laid) : buffers.batch;
+    return place;
+  };
   const dispatches = recorded.map(({ places }, i): readonly Dispatch[] => {
     const kernel = kernels[i]!;
     const slices = Object.fromEntries(Object.entries(places).map(([name, place]) => [name, sliceOf(place)]));
@@ -226,13 +235,10 @@ function bind(
     const made = kernel.on({ ...slices, scratch: scratch ? buffers.inArena(scratch) : buffers.batch });
     return Array.isArray(made) ? made : [made as Dispatch];
   });
-  const optional = (place: Place | undefined) =>
-    place === undefined || (place instanceof Region && !layout.places.has(place)) ? undefined : sliceOf(place);
   return {
     dispatches: dispatches.flat(),
     forward: dispatches.slice(0, list.forward).flat(),
     output: sliceOf(list.output),
-    outputGradient: optional(list.outputGradient),
-    inputGradient: optional(list.inputGradient),
+    inputGradient: list.inputGradient && sliceOf(list.inputGradient),
   };
 }

@@ -22,14 +22,14 @@ export class Operation<Name extends string> {
   readonly #device: GPUDevice;
   readonly #label: string;
   readonly #compiled: Compiled;
-  readonly #bindings: readonly string[];
+  readonly #bindings: readonly (readonly [name: string, kind: BindingKind])[];
   readonly #workgroups: readonly [number, number];
 
   private constructor(
     device: GPUDevice,
     label: string,
     compiled: Compiled,
-    bindings: readonly string[],
+    bindings: readonly (readonly [name: string, kind: BindingKind])[],
     workgroups: readonly [number, number],
   ) {
     this.#device = device;
@@ -53,13 +53,17 @@ export class Operation<Name extends string> {
     workgroups: readonly [number, number],
   ): Promise<Operation<Name>> {
     const compiled = await compileKernel(device, label, kernel, imports, constants);
-    const bindings = kernel.bindings.map(([name]) => name);
-    return new Operation<Name>(device, label, compiled, bindings, workgroups);
+    return new Operation<Name>(device, label, compiled, kernel.bindings, workgroups);
+  }
+
+  /** How a binding is used; undefined if the kernel has none of this name. */
+  kindOf(name: string): BindingKind | undefined {
+    return this.#bindings.find(([own]) => own === name)?.[1];
   }
 
   /** The operation on these buffers. */
   on(buffers: Readonly<Record<Name, BufferSlice>>): Dispatch {
-    const entries = this.#bindings.map((name, binding) => {
+    const entries = this.#bindings.map(([name], binding) => {
       const { buffer, offset, size } = buffers[name as Name];
       // An explicit `size: undefined` is refused by some browsers.
       const resource = size === undefined ? { buffer, offset: offset ?? 0 } : { buffer, offset: offset ?? 0, size };

@@ -55,7 +55,6 @@ export interface Lowered {
   /** So many of the list lead to the output. */
   readonly forward: number;
   readonly output: Place;
-  readonly outputGradient: Place;
   readonly inputGradient: Place | undefined;
 }
 
@@ -98,8 +97,9 @@ class Lowering {
       this.#share(model.outputValue, { place: outputGradient, owned: !loss.gradientIsTarget });
       for (const node of model.nodes.toReversed()) this.#backward(node);
     }
-    const inputGradient = this.#training ? this.#sum("input", model.inputValue)?.place : undefined;
-    return { recorded: this.#recorded, forward, output, outputGradient, inputGradient };
+    const wanted = this.#training && this.#around.wantsInputGradient;
+    const inputGradient = wanted ? this.#sum("input", model.inputValue)?.place : undefined;
+    return { recorded: this.#recorded, forward, output, inputGradient };
   }
 
   #record(label: string, kernel: Promise<Runnable<string>>, places: Recorded["places"], writes: readonly string[]) {

@@ -42,7 +42,7 @@ export interface PlanList {
   /** Those of them that lead to the output. */
   readonly forward: readonly Dispatch[];
   readonly output: BufferSlice;
-  readonly outputGradient: BufferSlice | undefined;
+  /** Of the training step, if `compile` was asked for it. */
   readonly inputGradient: BufferSlice | undefined;
 }
 
