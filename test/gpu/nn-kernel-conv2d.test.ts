@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, it } from "vitest";
 import { rowsOf } from "../../src/nn/activation.ts";
 import {
   type Conv2dShape,
