@@ -1,8 +1,8 @@
 /** Gradients of what is used more than once: of values with several layers behind them, and of tied parameters. */
 import type { BufferSlice } from "../engine/options.ts";
 import { OptionError } from "../errors.ts";
+import { add, addTo } from "./kernels/elementwise.ts";
 import { activationBytes, type MakeRunnable, type Place, Region, type Runnable } from "./layer.ts";
-import { add, addTo } from "./pending.ts";
 import { type Shape, sizeOf } from "./shape.ts";
 
 /** A gradient, and whether whoever gets it may change it. */

@@ -25,12 +25,16 @@ export { type BatchNormOptions, batchNorm, type NormOptions } from "./layers/bat
 export { type ConvTranspose2dOptions, convTranspose2d } from "./layers/conv-transpose2d.ts";
 export { type Conv2dOptions, conv2d } from "./layers/conv2d.ts";
 export type { InitOptions, LayerOptions, Pair } from "./layers/define.ts";
+export { dropout } from "./layers/dropout.ts";
+export { embedding, positionalEmbedding } from "./layers/embedding.ts";
 export { type LinearOptions, linear } from "./layers/linear.ts";
 export { add, concat } from "./layers/merge.ts";
 export { avgPool2d, globalAvgPool2d, maxPool2d, type PoolOptions } from "./layers/pool2d.ts";
+export { groupNorm, type LayerNormOptions, layerNorm, rmsNorm } from "./layers/segment-norm.ts";
 export { flatten, reshape } from "./layers/shape.ts";
+export { softmax } from "./layers/softmax.ts";
 export type { Loss, LossSite, TargetKind } from "./loss.ts";
-export { crossEntropy } from "./losses.ts";
+export { bceWithLogits, type CrossEntropyOptions, crossEntropy, huber, l1, mse } from "./losses.ts";
 export { Model, type ModelTensor } from "./model.ts";
 export { type BatchChoice, type BatchRecord, Plan, type PlanList } from "./plan.ts";
 export { type Random, randomStream, shuffled } from "./random.ts";

@@ -11,7 +11,7 @@ export class KernelCache {
     this.#label = label;
   }
 
-  /** What `make` makes, a promise that is the same for equal arguments. */
+  /** What `make` makes, a promise that is the same for equal arguments. @param label where `make` has no name */
   get<Size, Options, R extends Runnable<string>>(
     label: string,
     make: MakeRunnable<Size, Options, R>,
@@ -23,7 +23,7 @@ export class KernelCache {
     const key = JSON.stringify([size, options]);
     let made = byArguments.get(key);
     if (!made) {
-      made = make(this.#device, `${this.#label}.${label}`, size, options);
+      made = make(this.#device, `${this.#label}.${make.name || label}`, size, options);
       // Whoever records it awaits it; until then a rejection is not unheard.
       made.catch(() => {});
       byArguments.set(key, made);

@@ -1,28 +1,117 @@
-import { batchRecord } from "./batch.ts";
-import type { Loss } from "./loss.ts";
-import { softmaxCrossEntropy } from "./softmax-cross-entropy.ts";
-export function crossEntropy(): Loss {
+/** The losses. All are means over the samples of a batch, and over the elements of a sample where they have several. */
+import { checkKeys, checkNumber } from "../engine/checks.ts";
+import { OptionError } from "../errors.ts";
+import {
+  bceWithLogits as bceKernel,
+  crossEntropy as crossEntropyKernel,
+  huber as huberKernel,
+  l1 as l1Kernel,
+  mse as mseKernel,
+} from "./kernels/losses.ts";
+import { batchMetrics, lossRecord } from "./kernels/metrics.ts";
+import type { Loss, LossSite } from "./loss.ts";
+import { sizeOf } from "./shape.ts";
+
+export interface CrossEntropyOptions {
+  /** Share of the target that is spread over all classes; in [0, 1), default 0. */
+  readonly labelSmoothing?: number;
+  /** Weight of each class; the mean is then a weighted one, as in PyTorch. */
+  readonly weight?: ArrayLike<number> | undefined;
+}
+
+/**
+ * `-log softmax(z)[class]` of logits `[classes]`, or at each time of `[time, classes]`. As `torch.nn.CrossEntropyLoss`.
+ *
+ * @throws {OptionError}
+ */
+export function crossEntropy(options: CrossEntropyOptions = {}): Loss {
+  const where = "crossEntropy";
+  checkKeys(where, "", options, ["labelSmoothing", "weight"]);
+  const { labelSmoothing = 0, weight } = options as CrossEntropyOptions;
+  checkNumber(where, "labelSmoothing", labelSmoothing, { min: 0, max: 1, open: true });
+  const weights = weight && Float32Array.from(weight);
+  weights?.forEach((w, i) => {
+    checkNumber(where, `weight[${i}]`, w, { min: 0 });
+  });
+  const sizeOfSite = ({ rows, shape }: LossSite) => {
+    return { rows, tokens: shape.length === 2 ? shape[0]! : 1, classes: shape.at(-1)! };
+  };
   return {
-    kind: "crossEntropy",
+    kind: where,
     target: "classes",
-    check: () => {},
+    check(output) {
+      const classes = output.at(-1)!;
+      if (output.length > 2) throw new OptionError(where, "output", "must be [classes] or [time, classes]", output);
+      if (output.length === 2 && classes % 4 !== 0)
+        throw new OptionError(where, "output", "of [time, classes] must have a multiple of 4 classes", output);
+      if (weights && weights.length !== classes)
+        throw new OptionError(where, "weight", `must have ${classes} values, one for each class`, weights.length);
+    },
     record(site) {
+      const size = sizeOfSite(site);
+      const { batch, output: logits, target: labels, outputGradient: logitsGradient, outcomes } = site;
+      const classWeights = weights ? site.constant("classWeights", weights) : labels;
       site.run(
-        site.kernel((d, l, s, _) => softmaxCrossEntropy(d, l, s), { rows: site.rows, classes: site.shape[0]! }, {}),
-        {
-          batch: site.batch,
-          logits: site.output,
-          labels: site.target,
-          logitsGradient: site.outputGradient,
-          outcomes: site.outcomes,
-        },
+        site.kernel(crossEntropyKernel, size, { labelSmoothing, classWeights: weights !== undefined }),
+        { batch, logits, labels, classWeights, logitsGradient, outcomes },
         ["logitsGradient", "outcomes"],
       );
-      site.run(
-        site.kernel((d, l) => batchRecord(d, l), {}, {}),
-        { batch: site.batch, outcomes: site.outcomes, labels: site.target, records: site.records },
-        ["records"],
-      );
+      site.run(site.kernel(batchMetrics, size, {}), { batch, outcomes, logits, labels, records: site.records }, [
+        "records",
+      ]);
     },
+  };
+}
+
+/** Records a loss of values. */
+function recordValues(site: LossSite, kernel: ReturnType<typeof mseKernel>): void {
+  const { batch, output: prediction, target, outputGradient: predictionGradient, outcomes, records } = site;
+  site.run(kernel, { batch, prediction, target, predictionGradient, outcomes }, ["predictionGradient", "outcomes"]);
+  site.run(site.kernel(lossRecord, { rows: site.rows }, {}), { batch, outcomes, records }, ["records"]);
+}
+
+const sizeOfValues = ({ rows, shape }: LossSite) => ({ rows, features: sizeOf(shape) });
+const anyShape = (): void => {};
+
+/** Binary cross-entropy of logits: `max(z, 0) - z t + log(1 + exp(-|z|))`, targets t in [0, 1]. */
+export function bceWithLogits(): Loss {
+  return {
+    kind: "bceWithLogits",
+    target: "values",
+    check: anyShape,
+    record: (site) => recordValues(site, site.kernel(bceKernel, sizeOfValues(site), {})),
+  };
+}
+
+/** `(y - t)^2` */
+export function mse(): Loss {
+  return {
+    kind: "mse",
+    target: "values",
+    check: anyShape,
+    record: (site) => recordValues(site, site.kernel(mseKernel, sizeOfValues(site), {})),
+  };
+}
+
+/** `(y - t)^2 / 2` where |y - t| <= delta, else `delta (|y - t| - delta / 2)`; default delta 1. @throws {OptionError} */
+export function huber(options: { readonly delta?: number } = {}): Loss {
+  checkKeys("huber", "", options, ["delta"]);
+  const { delta = 1 } = options as { delta?: number };
+  checkNumber("huber", "delta", delta, { min: 2 ** -126 });
+  return {
+    kind: "huber",
+    target: "values",
+    check: anyShape,
+    record: (site) => recordValues(site, site.kernel(huberKernel, sizeOfValues(site), { delta })),
+  };
+}
+
+/** `|y - t|`, with slope 0 at 0. */
+export function l1(): Loss {
+  return {
+    kind: "l1",
+    target: "values",
+    check: anyShape,
+    record: (site) => recordValues(site, site.kernel(l1Kernel, sizeOfValues(site), {})),
   };
 }

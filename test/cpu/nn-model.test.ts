@@ -38,6 +38,116 @@ describe("names", () => {
   });
 });
 
+describe("images", () => {
+  const { avgPool2d, batchNorm, conv2d, convTranspose2d, globalAvgPool2d, maxPool2d } = nn;
+  const through = (input: nn.Shape, ...parts: nn.Part[]) => sequential(input, parts).output.join();
+
+  // The numbers are those of torch.nn for these arguments.
+  test.each([
+    [through([1, 28, 28], conv2d(8, { kernel: 3 })), "8,26,26"],
+    [through([1, 28, 28], conv2d(8, { kernel: 3, padding: 1, stride: 2 })), "8,14,14"],
+    [
+      through([2, 9, 7], conv2d(4, { kernel: [3, 2], padding: [0, 1], dilation: [2, 1], stride: [1, 3], groups: 2 })),
+      "4,5,3",
+    ],
+    [through([4, 5, 5], convTranspose2d(2, { kernel: 3, stride: 2, padding: 1, outputPadding: 1 })), "2,10,10"],
+    [through([4, 7, 7], convTranspose2d(2, { kernel: 2, stride: 2 })), "2,14,14"],
+    [through([3, 7, 7], maxPool2d(2)), "3,3,3"],
+    [through([3, 7, 7], maxPool2d(3, { stride: 2, padding: 1 })), "3,4,4"],
+    [through([3, 7, 8], avgPool2d([2, 4], { stride: 1 })), "3,6,5"],
+    [through([3, 7, 8], globalAvgPool2d()), "3"],
+  ])("have the shapes of PyTorch: %s", (output, expected) => {
+    expect(output).toBe(expected);
+  });
+
+  it("have the tensors of PyTorch", () => {
+    const model = sequential(
+      [6, 8, 8],
+      [
+        conv2d(4, { kernel: [3, 5], groups: 2 }),
+        batchNorm(),
+        relu(),
+        convTranspose2d(8, { kernel: 2, groups: 2, bias: false }),
+      ],
+    );
+    expect(namesOf(model)).toEqual([
+      "conv1.weight [4, 3, 3, 5]",
+      "conv1.bias [4]",
+      "bn1.weight [4]",
+      "bn1.bias [4]",
+      "deconv1.weight [4, 4, 2, 2]",
+    ]);
+    expect(model.buffers).toEqual([
+      { name: "bn1.running_mean", shape: [4], value: 0 },
+      { name: "bn1.running_var", shape: [4], value: 1 },
+    ]);
+    const [weight, bias, scale, shift] = model.init(2).map(({ data }) => data) as Float32Array[];
+    // Uniform in +-1/sqrt(3 * 3 * 5).
+    for (const data of [weight!, bias!]) {
+      expect(Math.max(...data.map(Math.abs))).toBeLessThanOrEqual(1 / Math.sqrt(45) + 1e-7);
+      expect(Math.max(...data.map(Math.abs))).toBeGreaterThan(0.5 / Math.sqrt(45));
+    }
+    expect([...scale!, ...shift!]).toEqual([1, 1, 1, 1, 0, 0, 0, 0]);
+  });
+
+  test.each<[string, () => unknown, string]>([
+    [
+      "a flat input",
+      () => sequential([64], [conv2d(3, { kernel: 3 })]),
+      "conv1: input must be [channels, height, width], got [64]",
+    ],
+    [
+      "a small image",
+      () => sequential([1, 2, 9], [conv2d(3, { kernel: 3 })]),
+      "conv1: input must be at least as large as the kernel 3 x 3, got [1,2,9]",
+    ],
+    [
+      "channels that cannot be shared",
+      () => sequential([3, 9, 9], [conv2d(4, { kernel: 3, groups: 2 })]),
+      "conv1: input must have a multiple of 2 channels, got [3,9,9]",
+    ],
+    [
+      "outputs that cannot be shared",
+      () => conv2d(3, { kernel: 3, groups: 2 }),
+      "conv2d: outChannels must be a multiple of groups 2, got 3",
+    ],
+    [
+      "no kernel",
+      () => conv2d(3, {} as never),
+      "conv2d: kernel must be a number or [vertical, horizontal], got undefined",
+    ],
+    [
+      "a kernel of 0",
+      () => conv2d(3, { kernel: [3, 0] }),
+      "conv2d: kernel[1] must be a whole number in [1, 16777216], got 0",
+    ],
+    [
+      "much outputPadding",
+      () => convTranspose2d(3, { kernel: 3, stride: 2, outputPadding: 2 }),
+      "convTranspose2d: outputPadding must be below 2, stride or dilation, got 2",
+    ],
+    [
+      "much padding of a pool",
+      () => maxPool2d(2, { padding: 2 }),
+      "maxPool2d: padding must be at most half of the kernel 2 x 2, got [2,2]",
+    ],
+    [
+      "a pool of nothing",
+      () => sequential([1, 1, 5], [avgPool2d(2)]),
+      "pool1: input must be at least as large as the kernel 2 x 2, got [1,1,5]",
+    ],
+    [
+      "times into batchNorm",
+      () => sequential([4, 8], [batchNorm()]),
+      "bn1: input must be [channels] or [channels, height, width], got [4,8]",
+    ],
+    ["momentum above 1", () => batchNorm({ momentum: 2 }), "batchNorm: momentum must be in [0, 1], got 2"],
+  ])("are refused with %s", (_, make, message) => {
+    expect(make).toThrow(OptionError);
+    expect(make).toThrow(message);
+  });
+});
+
 describe("graphs", () => {
   it("have residual blocks and nested parts", () => {
     const block = (width: number) => residual([linear(width), relu(), linear(width)], linear(width, { bias: false }));

@@ -1,8 +1,8 @@
 /** Activations, element by element. */
 import { checkNumber } from "../../engine/checks.ts";
 import { OptionError } from "../../errors.ts";
+import { type Activation, activationBackward, activationForward } from "../kernels/activations.ts";
 import type { Layer, Site } from "../layer.ts";
-import { type Activation, activationBackward, activationForward } from "../pending.ts";
 import { sizeOf } from "../shape.ts";
 import { checkOptions, type LayerOptions } from "./define.ts";
 

@@ -1,7 +1,7 @@
 /** Where ways through a model meet. */
 import { OptionError } from "../../errors.ts";
+import { add as addKernel, copyFeatures } from "../kernels/elementwise.ts";
 import type { Layer } from "../layer.ts";
-import { add as addKernel, copyFeatures } from "../pending.ts";
 import { sameShape, showShape, sizeOf } from "../shape.ts";
 import { Value } from "../value.ts";
 import { checkOptions, type LayerOptions } from "./define.ts";
