@@ -4,6 +4,7 @@ import { Comparison, type Criterion } from "./compare.ts";
 import type { GoldenFile } from "./golden/parse.ts";
 import { runAveraging } from "./kinds/averaging.ts";
 import { runClip } from "./kinds/clip.ts";
+import { type RunTraining, runE2e, whyUnsupportedRun } from "./kinds/e2e.ts";
 import { runGradScaler } from "./kinds/gradscaler.ts";
 import { runLarge } from "./kinds/large.ts";
 import { runPrng, runPrngWords } from "./kinds/prng.ts";
@@ -18,6 +19,8 @@ export interface Environment {
   /** The maker's subjects, which are float64 twins, have what the engine does not have yet. */
   readonly hasAll?: boolean;
   readonly runSchedule: RunSchedule;
+  /** Absent where nothing here trains networks. */
+  readonly runTraining?: RunTraining;
   readonly criterion: Criterion;
 }
 
@@ -74,10 +77,14 @@ export function casesOf(file: GoldenFile): ConformanceCase[] {
         toCase("words", (_, c) => runPrngWords(file.words, c)),
         ...file.cases.map((one, i) => toCase(`${i} ${one.spec.kind}`, (_, c) => runPrng(one, c))),
       ];
+    case "e2e":
+      return file.cases.map((one) => ({
+        id: one.id,
+        skip: whyUnsupportedRun(one),
+        run: ({ runTraining }, c) => runE2e(one, runTraining, c),
+      }));
     case "averaging":
       return file.cases.map((one) => toCase(one.id, ({ maker }, c) => runAveraging(one, maker, c)));
-    case "e2e":
-      return file.cases.map(({ id }) => ({ id, skip: `nothing runs the kind ${file.kind} yet`, run: () => {} }));
   }
 }
 

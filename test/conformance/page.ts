@@ -7,6 +7,7 @@ import { casesOf, type Environment, type Outcome, runCase } from "./cases.ts";
 import type { Criterion } from "./compare.ts";
 import { engineMaker } from "./engine-subject.ts";
 import { parseGolden } from "./golden/parse.ts";
+import { kitTraining } from "./kit-training.ts";
 
 export interface PageParameters {
   /** Where to fetch the files from. */
@@ -25,7 +26,12 @@ await pageMain<PageParameters, void>(async ({ parameters: { urls, criterion, onl
   const device = await testDevice();
   const { vendor, architecture, description } = device.adapterInfo;
   await send({ adapter: [vendor, architecture, description].filter(Boolean).join(" ") } satisfies PageMessage);
-  const environment: Environment = { maker: engineMaker(device), runSchedule: torchSchedule, criterion };
+  const environment: Environment = {
+    maker: engineMaker(device),
+    runSchedule: torchSchedule,
+    runTraining: kitTraining(device),
+    criterion,
+  };
   for (const [file, url] of urls.entries()) {
     const golden = parseGolden(await (await fetch(url)).text());
     for (const one of casesOf(golden)) {

@@ -69,11 +69,6 @@ describe("good files", () => {
       expect(() => checkInputs(parseGolden(edited(name, 'file.note = "edited"')))).not.toThrow();
     });
   }
-
-  it("of kinds that nothing runs are read for their names", () => {
-    const text = JSON.stringify({ format: "optim-golden/1", kind: "e2e", cases: [{ id: "mlp", anything: 1 }] });
-    expect(parseGolden(text)).toMatchObject({ kind: "e2e", cases: [{ id: "mlp" }] });
-  });
 });
 
 describe("files that are no golden files", () => {

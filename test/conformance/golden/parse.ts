@@ -3,6 +3,7 @@
 import { type AveragingCase, averagingCase } from "./averaging.ts";
 import { anyObject, array, type Check, fail, GoldenError, object, oneOf, text } from "./check.ts";
 import { type ClipCase, clipCase } from "./clip.ts";
+import { checkE2eInputs, type E2eCase, e2eCase } from "./e2e.ts";
 import { type GradScalerCase, gradScalerCase } from "./gradscaler.ts";
 import { type LargeCase, largeCase } from "./large.ts";
 import { type PrngCase, type PrngWord, prngCase, prngWord } from "./prng.ts";
@@ -12,11 +13,6 @@ import { checkHashes, type TrajectoryCase, trajectoryCase } from "./trajectory.t
 
 export const FORMAT = "optim-golden/1";
 
-/** Of kinds that nothing runs yet, only what names a case. */
-export interface UnreadCase {
-  readonly id: string;
-}
-
 export type GoldenFile =
   | { readonly kind: "trajectory"; readonly cases: readonly TrajectoryCase[] }
   | { readonly kind: "large"; readonly cases: readonly LargeCase[] }
@@ -25,12 +21,10 @@ export type GoldenFile =
   | { readonly kind: "schedulers"; readonly cases: readonly SchedulerCase[] }
   | { readonly kind: "state_dict"; readonly cases: readonly StateDictCase[] }
   | { readonly kind: "prng"; readonly words: readonly PrngWord[]; readonly cases: readonly PrngCase[] }
-  | { readonly kind: "averaging"; readonly cases: readonly AveragingCase[] }
-  | { readonly kind: "e2e"; readonly cases: readonly UnreadCase[] };
+  | { readonly kind: "e2e"; readonly cases: readonly E2eCase[] }
+  | { readonly kind: "averaging"; readonly cases: readonly AveragingCase[] };
 
 export type Kind = GoldenFile["kind"];
-
-const unreadCase: Check<UnreadCase> = (value, path) => ({ id: text(anyObject(value, path).id, `${path}.id`) });
 
 const CASES = {
   trajectory: trajectoryCase,
@@ -41,7 +35,7 @@ const CASES = {
   state_dict: stateDictCase,
   prng: prngCase,
   averaging: averagingCase,
-  e2e: unreadCase,
+  e2e: e2eCase,
 } satisfies Record<Kind, Check<unknown>>;
 
 /**
@@ -83,8 +77,14 @@ function checkIds(cases: readonly { id?: string }[]): void {
 
 /** Compares generated inputs with the hashes in the file, where it has any. @throws GoldenError where they differ. */
 export function checkInputs(file: GoldenFile): void {
-  if (file.kind !== "trajectory") return;
-  file.cases.forEach((one, i) => {
-    checkHashes(one, `cases[${i}]`);
-  });
+  if (file.kind === "trajectory") {
+    file.cases.forEach((one, i) => {
+      checkHashes(one, `cases[${i}]`);
+    });
+  }
+  if (file.kind === "e2e") {
+    file.cases.forEach((one, i) => {
+      checkE2eInputs(one, `cases[${i}]`);
+    });
+  }
 }
