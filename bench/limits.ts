@@ -37,6 +37,7 @@ const every: readonly CaseName[] = ["cnn", "mlp", "many", "big", "mixed"];
 const small: readonly CaseName[] = ["cnn", "mlp", "many"];
 const fullest = "ours clip figures";
 const onJax = "ours on jax-js";
+const onTfjs = "ours on tfjs";
 
 const limits: readonly Limit[] = [
   { what: "TF.js adam / ours", impl: "tfjs", cases: small, value: overOurs, least: 10 },
@@ -60,6 +61,19 @@ const limits: readonly Limit[] = [
   { suite: "jax", what: "adapter: passes", impl: onJax, cases: small, value: count("passes"), most: 1 },
   { suite: "jax", what: "adapter: submits", impl: onJax, cases: small, value: count("submits"), most: 1 },
   { suite: "jax", what: "adapter: createBuffer", impl: onJax, cases: small, value: count("createBuffer"), most: 0 },
+  { suite: "tfjs", what: "TF.js adam / adapter", impl: "tfjs", cases: small, value: overOurs, least: 5 },
+  { suite: "tfjs", what: "adapter: dispatches", impl: onTfjs, cases: ["cnn"], value: count("dispatches"), most: 8 + 2 },
+  {
+    suite: "tfjs",
+    what: "adapter: dispatches",
+    impl: onTfjs,
+    cases: ["many"],
+    value: count("dispatches"),
+    most: 48 + 2,
+  },
+  { suite: "tfjs", what: "adapter: passes", impl: onTfjs, cases: small, value: count("passes"), most: 1 },
+  { suite: "tfjs", what: "adapter: submits", impl: onTfjs, cases: small, value: count("submits"), most: 1 },
+  { suite: "tfjs", what: "adapter: createBuffer", impl: onTfjs, cases: small, value: count("createBuffer"), most: 0 },
   { suite: "muon", what: "jax-js jit / ours", impl: "jax-js", cases: matrixCases, value: overOurs, least: 1.5 },
 ];
 

@@ -4,9 +4,10 @@ import { jax } from "./jax.bench.ts";
 import { muon } from "./muon.bench.ts";
 import { soak } from "./soak.bench.ts";
 import type { BenchMessage, BenchRequest, Suite, SuiteName } from "./suite.ts";
+import { tfjs } from "./tfjs.bench.ts";
 import { update } from "./update.bench.ts";
 
-const suites: Record<SuiteName, Suite> = { update, jax, muon, soak };
+const suites: Record<SuiteName, Suite> = { update, jax, tfjs, muon, soak };
 
 await pageMain<BenchRequest, void>(async ({ parameters: request, send }) => {
   const tell = (message: BenchMessage) => send(message);

@@ -1,7 +1,7 @@
 /** What passes between the bench's page, its suites and Node. Plain data and types only: both sides import it. */
 import type { CaseName } from "./cases.ts";
 
-export const suiteNames = ["update", "jax", "muon", "soak"] as const;
+export const suiteNames = ["update", "jax", "tfjs", "muon", "soak"] as const;
 export type SuiteName = (typeof suiteNames)[number];
 /** Suites that time steps, and so give rows of the same form. */
 export type TimedSuite = Exclude<SuiteName, "soak">;

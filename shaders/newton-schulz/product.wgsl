@@ -36,7 +36,7 @@ fn multiply(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) w
   for (var row = id.y * 8u; row < product.rows; row += workgroups.y * WORKGROUP_Y * 8u) {
     for (var col = id.x * 8u; col < product.cols; col += workgroups.x * WORKGROUP_X * 8u) {
       if (SYMMETRIC && col < row) { continue; }
-      let c = tile_product(left_at, right_at, row, col);
+      var c = tile_product(left_at, right_at, row, col);
       for (var b = 0u; b < 4u; b++) {
         let block_row = row + (b >> 1u) * 4u;
         let quad = col / 4u + (b & 1u);
@@ -63,8 +63,9 @@ fn finished(sum: mat4x4f, addend_at: u32, row: u32, quad: u32) -> mat4x4f {
 }
 
 // Rows and columns behind the last are not stored; a quad that is not full is filled up with zeros.
-fn store_block(result_at: u32, row: u32, quad: u32, block: mat4x4f) {
+fn store_block(result_at: u32, row: u32, quad: u32, value: mat4x4f) {
   if (row >= product.rows || quad * 4u >= product.cols) { return; }
+  var block = value;      // only what is in memory can be indexed everywhere
   for (var i = 0u; i < min(4u, product.rows - row); i++) {
     let exists = vec4u(quad * 4u) + vec4u(0u, 1u, 2u, 3u) < vec4u(product.cols);
     store_quad(result_at, row + i, quad, select(vec4f(), block[i], exists));

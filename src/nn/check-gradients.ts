@@ -6,7 +6,7 @@ import { graph } from "./graph.ts";
 import type { Loss } from "./loss.ts";
 import { OwnTensors } from "./own-tensors.ts";
 import { unpackRows } from "./packing.ts";
-import { randomStream } from "./random.ts";
+import { randomStream, shuffled } from "./random.ts";
 import { readSlices } from "./read-slices.ts";
 import { type Shape, sizeOf } from "./shape.ts";
 import type { Part } from "./value.ts";
@@ -39,7 +39,7 @@ export interface GradientCheckOptions {
    * well. Without it the differences are those of the float32 kernels themselves, which are good to some 1e-3.
    */
   readonly reference?: Reference;
-  /** Most elements of a tensor that are looked at, spread evenly; default all with a reference, else 24. */
+  /** Most elements of a tensor that are looked at, chosen at random; default all with a reference, else 24. */
   readonly elements?: number;
   /** Largest error, relative to the largest slope of the tensor; default 1e-4, without a reference 1e-2. */
   readonly tolerance?: number;
@@ -59,7 +59,7 @@ export interface GradientCheck {
 const WHERE = "checkGradients";
 const KNOWN = ["input", "samples", "seed", "scale", "reference", "elements", "tolerance"];
 /** Random streams, far above those of the parameters. */
-const STREAM = { input: 2 ** 20, weights: 2 ** 20 + 1, noise: 2 ** 20 + 2 } as const;
+const STREAM = { input: 2 ** 20, weights: 2 ** 20 + 1, choice: 2 ** 20 + 2, noise: 2 ** 20 + 3 } as const;
 /** Steps of central differences: where truncation, h^2, is about rounding, eps / h. */
 const STEP = { float64: 2 ** -17, float32: 2 ** -6 } as const;
 
@@ -159,8 +159,7 @@ export async function checkGradients(
       gradients[name] = others[i]!;
     });
     for (const [name, gradient] of Object.entries(gradients)) {
-      const count = Math.min(gradient.length, elements);
-      const chosen = Array.from({ length: count }, (_, i) => Math.floor((i * gradient.length) / count));
+      const chosen = Array.from(shuffled(seed, STREAM.choice, gradient.length)).slice(0, elements);
       const slopes: number[] = [];
       for (const k of chosen) slopes.push(await slopeAt(name, k));
       errors[name] = relativeError(

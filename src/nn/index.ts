@@ -21,9 +21,13 @@ export {
 export type { BackwardSite, BufferDef, Inferred, Layer, ParamDef, Place, Site, Steps } from "./layer.ts";
 export { Region } from "./layer.ts";
 export { gelu, leakyRelu, relu, sigmoid, silu, tanh } from "./layers/activations.ts";
+export { type BatchNormOptions, batchNorm, type NormOptions } from "./layers/batch-norm.ts";
+export { type ConvTranspose2dOptions, convTranspose2d } from "./layers/conv-transpose2d.ts";
+export { type Conv2dOptions, conv2d } from "./layers/conv2d.ts";
 export type { InitOptions, LayerOptions, Pair } from "./layers/define.ts";
 export { type LinearOptions, linear } from "./layers/linear.ts";
 export { add, concat } from "./layers/merge.ts";
+export { avgPool2d, globalAvgPool2d, maxPool2d, type PoolOptions } from "./layers/pool2d.ts";
 export { flatten, reshape } from "./layers/shape.ts";
 export type { Loss, LossSite, TargetKind } from "./loss.ts";
 export { crossEntropy } from "./losses.ts";

@@ -176,8 +176,11 @@ it.each([
 
 describe("normalization", () => {
   it("survives elements whose squares overflow or vanish", async () => {
-    const shapes = [1e19, 3e19, 3e37, 1e-20, 1e-30].flatMap((scale) =>
-      [matrix(12, 20), matrix(13, 7), matrix(12, 20, { ...torch, eps: 1e-37 })].map((shape) => ({ shape, scale })),
+    const shapes = [1e19, 3e19, 3e37, 1e-8, 1e-20, 1e-30].flatMap((scale) =>
+      [matrix(12, 20), matrix(13, 7), matrix(20, 12, torch), matrix(12, 20, { ...torch, eps: 1e-37 })].map((shape) => ({
+        shape,
+        scale,
+      })),
     );
     const inputs = shapes.map(({ shape, scale }, k) => random(shape, k, scale));
     const { results } = await orthogonalize(
@@ -228,6 +231,27 @@ it("gives equal bits on every run, however the work is split", async () => {
   // Five matrices of 9 x 12 in three batches, one of 33 x 31 at a time.
   expect([once, few, little].map(({ dispatches }) => dispatches / 17)).toEqual([4, 6, 7]);
   expect(little.scratchBytes).toBeLessThan(once.scratchBytes);
+});
+
+it("counts offsets from the beginning of what is bound", async () => {
+  const device = await testDevice();
+  const shape = matrix(9, 12);
+  const input = random(shape, 1);
+  const [{ results }, arena] = [await orthogonalize([shape], [input]), uploadArena(device, "updates", [input, input])];
+  const { buffer, offset, size } = arena.ranges[1]!;
+  const range = { offset: offset - 256, size: size + 256 };
+  const matrices = [{ ...shape, offset: 64 }];
+  const options = { label: "test", limits: resolveLimits(device), buffer, range };
+  const iteration = await createNewtonSchulz(device, { ...options, matrices });
+  const encoder = device.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  iteration.encode(pass);
+  pass.end();
+  device.queue.submit([encoder.finish()]);
+  expect(await arena.read()).toEqual([input, results[0]]);
+  iteration.destroy();
+  const beyond = createNewtonSchulz(device, { ...options, matrices: [{ ...shape, offset: 128 }] });
+  await expect(beyond).rejects.toThrow(OptionError);
 });
 
 it("makes and writes nothing when it encodes", async () => {
