@@ -13,28 +13,17 @@ import {
   adan,
   ademamix,
   adopt,
-  asgd,
   defineRule,
-  lamb,
-  laprop,
-  lars,
   lion,
   madgrad,
-  muon,
   nadam,
   nadamw,
-  novograd,
-  prodigy,
   type Rule,
   radam,
   rmsprop,
   rprop,
-  scheduleFreeAdamw,
-  scheduleFreeRadam,
-  scheduleFreeSgd,
   sgd,
   signum,
-  sophiag,
 } from "../src/index.ts";
 import { adabelief as adabeliefTwin } from "./reference/adabelief.ts";
 import { adadelta as adadeltaTwin } from "./reference/adadelta.ts";
@@ -44,29 +33,16 @@ import { adamax as adamaxTwin } from "./reference/adamax.ts";
 import { adan as adanTwin } from "./reference/adan.ts";
 import { ademamix as ademamixTwin } from "./reference/ademamix.ts";
 import { adopt as adoptTwin } from "./reference/adopt.ts";
-import { asgd as asgdTwin } from "./reference/asgd.ts";
-import { lamb as lambTwin } from "./reference/lamb.ts";
-import { laprop as lapropTwin } from "./reference/laprop.ts";
-import { lars as larsTwin } from "./reference/lars.ts";
 import { lion as lionTwin } from "./reference/lion.ts";
 import { madgrad as madgradTwin } from "./reference/madgrad.ts";
-import { muon as muonTwin } from "./reference/muon.ts";
 import { nadam as nadamTwin } from "./reference/nadam.ts";
 import { nadamw as nadamwTwin } from "./reference/nadamw.ts";
-import { novograd as novogradTwin } from "./reference/novograd.ts";
-import { prodigy as prodigyTwin } from "./reference/prodigy.ts";
 import { radam as radamTwin } from "./reference/radam.ts";
 import { rmsprop as rmspropTwin } from "./reference/rmsprop.ts";
 import { rprop as rpropTwin } from "./reference/rprop.ts";
 import { slot, type TwinRule } from "./reference/rule.ts";
-import {
-  scheduleFreeAdamw as scheduleFreeAdamwTwin,
-  scheduleFreeRadam as scheduleFreeRadamTwin,
-  scheduleFreeSgd as scheduleFreeSgdTwin,
-} from "./reference/schedule-free.ts";
 import { sgd as sgdTwin } from "./reference/sgd.ts";
 import { signum as signumTwin } from "./reference/signum.ts";
-import { sophiag as sophiagTwin } from "./reference/sophiag.ts";
 import signMomentumWgsl from "./sign-momentum.wgsl?raw";
 
 /** Uniform in [0, 1). */
@@ -92,10 +68,6 @@ export interface RuleRow {
   readonly traces?: { readonly slots: readonly string[]; readonly because: string };
   /** Why parameters move although lr is 0. */
   readonly movesWithoutLr?: string;
-  /** Why a group notices what happens in another. */
-  readonly sharesNumbers?: string;
-  /** The shape in which a tensor of so many elements is tried; default one dimension. */
-  readonly shapeOf?: (size: number) => number[];
 }
 
 /** Momentum that is the mean of the gradients at first: see `sign-momentum.wgsl`. */
@@ -405,173 +377,6 @@ export const RULES: readonly RuleRow[] = [
       maximize: coin(random),
     }),
     change: { betas: [0.8, 0.99], eps: 1e-4, clipExp: 0.25 },
-  },
-  {
-    name: "asgd",
-    rule: asgd({ lambd: 0 }),
-    twin: asgdTwin,
-    options: { lambd: 0 },
-    draw: (random) => ({
-      lambd: random() / 10,
-      alpha: between(random, 0.25, 1),
-      t0: Math.floor(10 * random()),
-      maximize: coin(random),
-    }),
-    change: { lambd: 0.1, alpha: 0.5, t0: 2 },
-    traces: { slots: ["ax"], because: "it is the average of the parameter" },
-  },
-  {
-    name: "laprop",
-    rule: laprop(),
-    twin: lapropTwin,
-    options: {},
-    draw: (random) => ({ betas: betas(random), eps: eps(random), maximize: coin(random) }),
-    // The reference keeps what beta2 has made of 1; here it follows from beta2 and the count.
-    change: { betas: [0.8, 0.999], eps: 1e-6 },
-  },
-  {
-    name: "lamb",
-    rule: lamb(),
-    twin: lambTwin,
-    options: {},
-    draw: (random) => ({
-      betas: betas(random),
-      eps: eps(random),
-      biasCorrection: coin(random),
-      gradAveraging: coin(random),
-      alwaysAdapt: coin(random),
-      trustClip: coin(random),
-      maximize: coin(random),
-    }),
-    change: { betas: [0.8, 0.99], eps: 1e-4, trustClip: true },
-  },
-  {
-    name: "lamb of cybertronai",
-    rule: lamb({ convention: "cybertronai" }),
-    twin: lambTwin,
-    options: { convention: "cybertronai" },
-    draw: (random) => ({ betas: betas(random), eps: eps(random), convention: "cybertronai", maximize: coin(random) }),
-    change: { betas: [0.8, 0.99], eps: 1e-4 },
-  },
-  {
-    name: "lars",
-    rule: lars({ momentum: 0.9, trustCoeff: 0.02 }),
-    twin: larsTwin,
-    options: { momentum: 0.9, trustCoeff: 0.02 },
-    draw: (random) => ({
-      momentum: between(random, 0.1, 0.99),
-      dampening: random(),
-      trustCoeff: between(random, 0.001, 0.1),
-      eps: eps(random),
-      alwaysAdapt: coin(random),
-      trustClip: coin(random),
-      maximize: coin(random),
-    }),
-    change: { momentum: 0.7, trustCoeff: 0.01, trustClip: true },
-  },
-  {
-    name: "lars without momentum",
-    rule: lars(),
-    twin: larsTwin,
-    options: {},
-    draw: (random) => ({ trustCoeff: between(random, 0.001, 0.1), alwaysAdapt: coin(random), maximize: coin(random) }),
-    change: { trustCoeff: 0.01, alwaysAdapt: true },
-  },
-  {
-    name: "novograd",
-    rule: novograd(),
-    twin: novogradTwin,
-    options: {},
-    draw: (random) => ({
-      betas: betas(random),
-      eps: eps(random),
-      gradAveraging: coin(random),
-      amsgrad: coin(random),
-      maximize: coin(random),
-    }),
-    change: { betas: [0.8, 0.9], gradAveraging: true },
-  },
-  {
-    name: "prodigy",
-    rule: prodigy({ d0: 1e-3 }),
-    twin: prodigyTwin,
-    options: { d0: 1e-3 },
-    draw: () => ({ d0: 1e-3, sliceP: 3, useBiasCorrection: true, growthRate: 1.5 }),
-    change: { betas: [0.8, 0.99], safeguardWarmup: true },
-    traces: { slots: ["p0"], because: "it is the initial parameter" },
-    sharesNumbers: "the step size is one number for all tensors",
-  },
-  {
-    name: "schedule-free sgd",
-    rule: scheduleFreeSgd(),
-    twin: scheduleFreeSgdTwin,
-    options: {},
-    draw: (random) => ({
-      momentum: between(random, 0.5, 0.99),
-      warmupSteps: Math.floor(10 * random()),
-      r: coin(random) ? 0 : 1,
-      weightLrPower: between(random, 0, 2),
-      maximize: coin(random),
-    }),
-    change: { momentum: 0.8, r: 1 },
-    traces: { slots: ["z"], because: "it begins as the parameter" },
-  },
-  {
-    name: "schedule-free adamw",
-    rule: scheduleFreeAdamw(),
-    twin: scheduleFreeAdamwTwin,
-    options: {},
-    draw: (random) => ({
-      betas: [between(random, 0.5, 0.99), between(random, 0.5, 0.9995)],
-      eps: eps(random),
-      warmupSteps: Math.floor(10 * random()),
-      maximize: coin(random),
-    }),
-    change: { betas: [0.8, 0.99], weightLrPower: 1 },
-    traces: { slots: ["z"], because: "it begins as the parameter" },
-  },
-  {
-    name: "schedule-free adamw with inner momentum",
-    rule: scheduleFreeAdamw({ innerMomentum: 0.9 }),
-    twin: scheduleFreeAdamwTwin,
-    options: { innerMomentum: 0.9 },
-    draw: (random) => ({ innerMomentum: between(random, 0.1, 0.95), eps: eps(random), maximize: coin(random) }),
-    change: { betas: [0.8, 0.99], innerMomentum: 0.5 },
-    traces: { slots: ["z"], because: "it begins as the parameter" },
-  },
-  {
-    name: "schedule-free radam",
-    rule: scheduleFreeRadam({ silentSgdPhase: false }),
-    twin: scheduleFreeRadamTwin,
-    options: { silentSgdPhase: false },
-    draw: (random) => ({
-      betas: [between(random, 0.5, 0.99), between(random, 0.8, 0.9995)],
-      eps: eps(random),
-      silentSgdPhase: coin(random),
-      maximize: coin(random),
-    }),
-    change: { betas: [0.8, 0.99] },
-    traces: { slots: ["z"], because: "it begins as the parameter" },
-  },
-  {
-    name: "sophiag",
-    rule: sophiag(),
-    twin: sophiagTwin,
-    options: {},
-    draw: (random) => ({ betas: betas(random), rho: random() / 10, bs: 64, maximize: coin(random) }),
-    change: { betas: [0.8, 0.99], rho: 0.1 },
-  },
-  {
-    name: "muon",
-    rule: muon(),
-    twin: muonTwin,
-    options: {},
-    draw: (random) => ({ momentum: between(random, 0.1, 0.99), nesterov: coin(random), maximize: coin(random) }),
-    change: { momentum: 0.7, nesterov: false },
-    shapeOf: (size) => {
-      const rows = [16, 8, 5, 4, 3].find((n) => size % n === 0) ?? 1;
-      return [rows, size / rows];
-    },
   },
 ];
 

@@ -133,8 +133,7 @@ export class Twins {
 
   /** Compares parameter, count and every slot of every tensor. */
   compare(comparison: Comparison, state: StateDict, at: string): void {
-    Object.values(state.tensors).forEach(({ param, slots, step, numbers = {}, scalars: derived = {} }, k) => {
-      const scalars = { ...derived, ...numbers };
+    Object.values(state.tensors).forEach(({ param, slots, step, scalars = {} }, k) => {
       const expected = this.truth.state(k);
       comparison.remember(nameOf(k), this.#initial[k]!);
       comparison.equal(`${at} ${nameOf(k)}.step`, step, expected.step);
@@ -186,7 +185,7 @@ function makeTwin(problem: Problem, data: readonly ArrayLike<number>[], more: Pa
     rule: row.twin,
     tensors: data.map((values, k) => {
       const anchor = anchorOf(k);
-      return { data: values, shape: problem.shapes[k]!, group: groupOf(problem, k), ...(anchor && { anchor }) };
+      return { data: values, group: groupOf(problem, k), ...(anchor && { anchor }) };
     }),
     groups: groups.map(({ toward: _, lrScale = 1, lr = 1e-3, ...group }) => ({
       ...group,
@@ -236,22 +235,16 @@ export async function expectTwinRun(
 }
 
 /** Everything that a run has left, floats as bits: what "bit for bit" compares. Skipped steps do not count. */
-export function bitsOf({ stepsApplied, lossScale, numbers, groups, tensors }: StateDict) {
+export function bitsOf({ stepsApplied, lossScale, groups, tensors }: StateDict) {
   const bits = (x: Float32Array) => new Uint32Array(x.slice().buffer);
   return {
     stepsApplied,
     lossScale,
-    numbers,
-    pasts: groups.map((g) => [g.decayDose, g.carry]),
+    doses: groups.map((g) => g.decayDose),
     tensors: Object.fromEntries(
-      Object.entries(tensors).map(([name, { step, param, slots, numbers }]) => [
+      Object.entries(tensors).map(([name, { step, param, slots }]) => [
         name,
-        {
-          step,
-          numbers,
-          param: bits(param),
-          slots: Object.fromEntries(Object.entries(slots).map(([s, x]) => [s, bits(x)])),
-        },
+        { step, param: bits(param), slots: Object.fromEntries(Object.entries(slots).map(([s, x]) => [s, bits(x)])) },
       ]),
     ),
   };
