@@ -16,6 +16,7 @@ override SUMS: bool = false;      // there are sums of `prepare`
 
 alias Lane = f32;
 alias LaneBits = u32;
+alias LaneMask = bool;
 fn load_state(slot: u32, at: u32) -> Lane { return 0.0; }
 fn store_state(slot: u32, at: u32, value: Lane) {}
 fn element_ids(at: u32) -> LaneBits { return at; }

@@ -1,7 +1,7 @@
 // Averaged SGD, as torch.optim.ASGD:
 //   theta <- theta (1 - lambd eta_t) - eta_t g                 eta_1 = lr,  eta_(t+1) = lr / (1 + lambd lr t)^alpha
 //   ax <- theta where mu_t = 1, else ax + mu_t (theta - ax)    mu_t = 1 / max(1, t - 1 - t0)
-// A changed lr acts one step late: eta is made at the end of a step, one number per tensor.
+// A changed lr acts one step late: eta and mu are made at the end of a step, one number each per tensor.
 // Source: Polyak & Juditsky (1992), SIAM J. Control Optim. 30(4).
 
 struct Hyper {
@@ -12,7 +12,7 @@ struct Hyper {
 // By the tensor's own step count t.
 struct StepRow {
   t: f32,
-  mu: f32,
+  next_mu: f32,         // mu of the step after
 }
 
 const AX = 0u;
@@ -25,21 +25,22 @@ fn ln_one_plus(x: f32) -> f32 {
   return 2.0 * s * (1.0 + q * (1.0 / 3.0 + q * (0.2 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0 + q / 13.0))))));
 }
 
-// x: eta of the next step, y: eta of this one.
+// x: eta of the next step, y: mu of the next step; z, w: those of this one.
 fn settle_rule(s: Settling, lr: f32, h: Hyper, t: StepRow) -> vec4f {
   let next = lr * exp(-h.alpha * ln_one_plus(h.lambd * lr * t.t));
-  return vec4f(next, select(s.numbers.x, lr, s.first), 0.0, 0.0);
+  return vec4f(next, t.next_mu, select(s.numbers.x, lr, s.first), select(s.numbers.y, 1.0, s.first));
 }
 
 fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Lane {
-  let eta = tensor_numbers.y;
+  let eta = tensor_numbers.z;
+  let mu = tensor_numbers.w;
   let u = eta * (h.lambd * theta + g);
   let updated = theta - (shell_shrink * u + shell_decay * theta);
-  if (t.mu == 1.0) {
+  if (mu == 1.0) {
     store_state(AX, at, updated);
   } else {
     let ax = load_state(AX, at);
-    store_state(AX, at, ax + t.mu * (updated - ax));
+    store_state(AX, at, ax + mu * (updated - ax));
   }
   return u;
 }

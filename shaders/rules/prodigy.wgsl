@@ -36,10 +36,14 @@ const EXP_AVG_SQ = 3u;
 // d before this step: `before` is d as `settle_all` has left it.
 fn d_of(before: f32, h: Hyper) -> f32 { return select(before, h.d0, before == 0.0); }
 
+fn sliced(at: u32, h: Hyper) -> LaneMask {
+  return (element_ids(at) % LaneBits(u32(h.slice_p))) == LaneBits(0u);
+}
+
 fn next_s(at: u32, g: Lane, d: f32, lr: f32, h: Hyper, t: StepRow) -> Lane {
   let rate = select(d * lr * t.bias_correction, d, h.safeguard_warmup > 0.0);
   let s = h.beta3 * load_state(S, at) + ((d / h.d0) * rate) * g;
-  return select(Lane(0.0), s, (element_ids(at) % LaneBits(u32(h.slice_p))) == LaneBits(0u));
+  return select(Lane(0.0), s, sliced(at, h));
 }
 
 fn prepare_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Prepared {
@@ -47,9 +51,8 @@ fn prepare_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) ->
   let d = d_of(shared_numbers.x, h);
   var away = Lane(0.0);
   if (t.first == 0.0) { away = load_state(P0, at) - theta; }
-  let taken = (element_ids(at) % LaneBits(u32(h.slice_p))) == LaneBits(0u);
   let product = ((d / h.d0) * (d * lr * t.bias_correction)) * (g * away);
-  return Prepared(select(Lane(0.0), product, taken), abs(next_s(at, g, d, lr, h, t)));
+  return Prepared(select(Lane(0.0), product, sliced(at, h)), abs(next_s(at, g, d, lr, h, t)));
 }
 
 // x: d, y: d_max, z: r, w: the d of before, or 0 where there is no update.
@@ -67,7 +70,7 @@ fn settle_all(s: Settling, lr: f32, h: Hyper, t: StepRow) -> vec4f {
 }
 
 fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Lane {
-  if (t.first > 0.0) { store_state(P0, at, theta); }
+  if (t.first > 0.0) { store_state(P0, at, select(Lane(0.0), theta, sliced(at, h))); }
   if (lr == 0.0) { return Lane(0.0); }
   let updates = shared_numbers.w != 0.0;
   let d = d_of(select(shared_numbers.x, shared_numbers.w, updates), h);

@@ -241,6 +241,8 @@ export class Memory {
         attached: spec.attached !== undefined,
       };
       this.tensors.push(tensor);
+      // A tensor that fits into a window lies in one: a matrix must be had whole.
+      if (align(spec.size) <= largest && at + align(spec.size) - begin > largest) window = undefined;
       for (let from = 0; from < spec.size; from += chunk) {
         const count = Math.min(chunk, spec.size - from);
         const full = at + from + align(count) - begin > largest;

@@ -14,8 +14,6 @@ export type AsgdOptions = {
   maximize: boolean;
 };
 
-const mu = (t: number, t0: number): number => 1 / Math.max(1, t - t0);
-
 /**
  * Averaged SGD, as `torch.optim.ASGD`: theta <- theta (1 - lambd eta) - eta g with eta = lr / (1 + lambd lr t)^alpha of the step
  * before, and the average ax of theta from step t0 on, in state. Modifiers of decay (`toward`, `l1`, `cautious`) are not part of
@@ -31,9 +29,8 @@ export const asgd: (options?: Partial<AsgdOptions>) => Rule = /* @__PURE__ */ de
   lr: 1e-2,
   slots: ["ax"],
   settles: "tensor",
-  numbers: ["eta"],
+  numbers: ["eta", "mu"],
   hyper: ({ lambd, alpha }) => ({ lambd, alpha }),
-  stepRow: ({ t0 }, t) => ({ t, mu: mu(t - 1, t0) }),
+  stepRow: ({ t0 }, t) => ({ t, next_mu: 1 / Math.max(1, t - t0) }),
   lastStepRow: () => Infinity,
-  scalars: ({ t0 }, t) => ({ mu: mu(t, t0) }),
 });
