@@ -76,7 +76,10 @@ export function writeCheckpoint(state: StateDict, { buffers = new Map() }: Write
     ...(state.numbers ? [["numbers", numbersText("numbers", state.numbers)]] : []),
     ["groups", `[${state.groups.map((group) => groupText(group, state)).join()}]`],
   ] as [string, string][];
-  return writeSafetensors(tensors, metadata);
+  const file = writeSafetensors(tensors, metadata);
+  // What could not be read must not be found out when it is needed. Nothing is copied for it.
+  readCheckpoint(file);
+  return file;
 }
 
 function slotKey(name: string, slot: string): string {
@@ -141,10 +144,10 @@ export function readCheckpoint(file: ArrayBuffer | Uint8Array, { like }: ReadOpt
     if (value === undefined) throw fault(`the metadata have no ${key}`);
     return value;
   };
-  const count = (key: string): number => read(key, text(key), (reader) => reader.whole(key));
+  const count = (key: string): number => read(key, text(key), allowance, (reader) => reader.whole(key));
   if (text("format") !== FORMAT) throw fault(`format must be ${FORMAT}, got ${quote(text("format"))}`);
   if (text("version") !== String(VERSION)) throw fault(`version must be ${VERSION}, got ${quote(text("version"))}`);
-  const groups = read("groups", text("groups"), (reader) => readGroups(reader, allowance));
+  const groups = read("groups", text("groups"), allowance, (reader) => readGroups(reader, allowance));
   const { tensors, buffers } = sort(entries, groups, allowance);
   const state: StateDict = {
     format: FORMAT,
@@ -155,13 +158,13 @@ export function readCheckpoint(file: ArrayBuffer | Uint8Array, { like }: ReadOpt
     ...(metadata.has("lossScale")
       ? {
           lossScale: {
-            scale: read("lossScale", text("lossScale"), (reader) => reader.number("lossScale")),
+            scale: read("lossScale", text("lossScale"), allowance, (reader) => reader.number("lossScale")),
             growthTracker: count("growthTracker"),
           },
         }
       : {}),
     ...(metadata.has("numbers")
-      ? { numbers: read("numbers", text("numbers"), (reader) => readNumbers(reader, allowance)) }
+      ? { numbers: read("numbers", text("numbers"), allowance, (reader) => readNumbers(reader, allowance)) }
       : {}),
     groups: groups.groups,
     tensors,
@@ -169,8 +172,8 @@ export function readCheckpoint(file: ArrayBuffer | Uint8Array, { like }: ReadOpt
   return { state: like ? fitTo(state, like) : state, buffers };
 }
 
-function read<T>(where: string, text: string, value: (reader: JsonReader) => T): T {
-  const reader = new JsonReader(where, text);
+function read<T>(where: string, text: string, allowance: Allowance, value: (reader: JsonReader) => T): T {
+  const reader = new JsonReader(where, text, allowance.spend);
   const result = value(reader);
   reader.end();
   return result;
@@ -180,6 +183,8 @@ const REQUIRED = ["name", "lr", "weightDecay", "decayMode", "decayDose", "hyper"
 const GROUP_FIELDS = [...REQUIRED, "carry", "numbers"] as const;
 /** Of a tensor's name and step count, and of an option, in bytes. */
 const PER_ITEM = 256;
+/** Of a tensor's place in a state dict, in bytes. */
+const PER_PLACE = 416;
 const LONGEST_LIST = 16;
 
 interface Groups {
@@ -291,20 +296,20 @@ function sort(
 ): { tensors: Record<string, TensorState>; buffers: Map<string, SafeTensor> } {
   const drafts = new Map<string, Draft>();
   const buffers = new Map<string, SafeTensor>();
-  for (const [key, tensor] of entries) {
-    if (!key.startsWith(MODEL)) continue;
+  // By forEach: an iterator makes a pair for each entry.
+  entries.forEach((tensor, key) => {
+    allowance.spend(PER_PLACE);
+    if (!key.startsWith(MODEL)) return;
     const name = key.slice(MODEL.length);
     const step = steps.get(name);
     if (step === undefined) buffers.set(name, tensor);
-    else {
-      const param = floatsOf(key, tensor, allowance);
-      drafts.set(name, { shape: tensor.shape, step, param, slots: [], scalars: [] });
-    }
-  }
+    else
+      drafts.set(name, { shape: tensor.shape, step, param: floatsOf(key, tensor, allowance), slots: [], scalars: [] });
+  });
   for (const name of steps.keys()) if (!drafts.has(name)) throw fault(`${quote(MODEL + name)} is missing`);
   for (const name of numbers.keys()) if (!drafts.has(name)) throw fault(`${quote(name)} has numbers and no group`);
-  for (const [key, tensor] of entries) {
-    if (key.startsWith(MODEL)) continue;
+  entries.forEach((tensor, key) => {
+    if (key.startsWith(MODEL)) return;
     const dot = key.lastIndexOf(".");
     const draft = key.startsWith(OPTIMIZER) ? drafts.get(key.slice(OPTIMIZER.length, dot)) : undefined;
     if (!draft) throw fault(`${quote(key)} belongs to no parameter`);
@@ -315,7 +320,7 @@ function sort(
         throw fault(`${quote(key)} must have shape [${draft.shape.join()}], got [${tensor.shape.join()}]`);
       draft.slots.push([slot, floatsOf(key, tensor, allowance)]);
     }
-  }
+  });
   const tensors = [...drafts].map(([name, { slots, scalars, ...rest }]): [string, TensorState] => [
     name,
     {

@@ -16,13 +16,18 @@ const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 export class JsonReader {
   readonly #where: string;
   readonly #text: string;
+  readonly #spend: (bytes: number) => void;
   #at = 0;
   #first = false;
 
-  /** @param where - how messages call the text */
-  constructor(where: string, text: string) {
+  /**
+   * @param where - how messages call the text
+   * @param spend - is told how many bytes a string takes before it is made, where that is no slice; throws to refuse
+   */
+  constructor(where: string, text: string, spend: (bytes: number) => void) {
     this.#where = where;
     this.#text = text;
+    this.#spend = spend;
   }
 
   /** Throws, with the place. */
@@ -71,7 +76,9 @@ export class JsonReader {
   /** A string that is one of these; no other is made. */
   oneOf<W extends string>(what: string, known: readonly W[]): W {
     this.#next();
-    for (const word of known) {
+    // By index: an iterator makes an object for each word.
+    for (let i = 0; i < known.length; i++) {
+      const word = known[i] as W;
       if (this.#text.startsWith(word, this.#at + 1) && this.#text.charCodeAt(this.#at + 1 + word.length) === QUOTE) {
         this.#take(QUOTE);
         this.#at += word.length + 1;
@@ -150,6 +157,8 @@ export class JsonReader {
   }
 
   #resolve(escaped: string): string {
+    // Once more with quotes, and once more resolved, of two bytes a character.
+    this.#spend(4 * escaped.length);
     let text: string;
     try {
       text = JSON.parse(`"${escaped}"`) as string;

@@ -50,21 +50,21 @@ const METADATA = "__metadata__";
 const MOST_DIMENSIONS = 64;
 /** What reading may allocate beyond the size of the file, in bytes. */
 const ALLOWANCE = 2 ** 20;
-/** What stays of a tensor in V8 (name, entry, view), in bytes; test/cpu/checkpoint-fuzz.test.ts measures that it is enough. */
-const PER_TENSOR = 448;
+/** What a tensor takes in V8 (name, entry, view), in bytes; test/cpu/checkpoint-fuzz.test.ts measures that it is enough. */
+const PER_TENSOR = 704;
 /** Of an entry of the metadata, in bytes. */
-const PER_TEXT = 128;
+const PER_TEXT = 256;
 
 /**
  * Counts what reading a file of this many bytes makes. A header can ask for much more memory than it takes up: 53 bytes make
- * a tensor. So a file may have 1700 tensors, and one more for each 448 bytes of data.
+ * a tensor. So a checkpoint may have 700 tensors, and one more for each 1120 bytes of data.
  */
 export class Allowance {
   #left: number;
 
   constructor(fileBytes: number) {
-    // A quarter is left to what is not counted.
-    this.#left = fileBytes + 0.75 * ALLOWANCE;
+    // The rest is left to what is not counted.
+    this.#left = fileBytes + 0.8 * ALLOWANCE;
   }
 
   readonly spend = (bytes: number): void => {
@@ -98,24 +98,14 @@ export function readSafetensors(
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
   if (length > bytes.length - 8) throw fault(`the header's ${length} bytes do not fit a file of ${bytes.length}`);
   const data = bytes.subarray(8 + length);
-  const { entries, metadata } = readHeader(bytes.subarray(8, 8 + length), allowance);
-  checkTiling(entries, data.length);
-  const tensors = new Map<string, SafeTensor>();
-  for (const [name, { dtype, shape, begin, end }] of entries)
-    tensors.set(name, { dtype, shape, bytes: data.subarray(begin, end) });
+  const { tensors, metadata } = readHeader(bytes.subarray(8, 8 + length), data, allowance);
+  checkTiling(tensors, data);
   return { tensors, metadata };
 }
 
-interface Entry {
-  readonly dtype: Dtype;
-  readonly shape: readonly number[];
-  readonly begin: number;
-  readonly end: number;
-}
-
-function readHeader(bytes: Uint8Array, allowance: Allowance) {
-  const reader = new JsonReader("header", decode(bytes, allowance));
-  const entries = new Map<string, Entry>();
+function readHeader(bytes: Uint8Array, data: Uint8Array, allowance: Allowance) {
+  const reader = new JsonReader("header", decode(bytes, allowance), allowance.spend);
+  const tensors = new Map<string, SafeTensor>();
   let metadata: Map<string, string> | undefined;
   // The format wants the brace first; white space may only follow.
   if (bytes[0] !== 0x7b) reader.fail("{ expected first");
@@ -125,13 +115,13 @@ function readHeader(bytes: Uint8Array, allowance: Allowance) {
       if (metadata) reader.fail(`${METADATA} stands twice`);
       metadata = readMetadata(reader, allowance);
     } else {
-      if (entries.has(name)) reader.fail(`${quote(name)} stands twice`);
+      if (tensors.has(name)) reader.fail(`${quote(name)} stands twice`);
       allowance.spend(PER_TENSOR);
-      entries.set(name, readEntry(reader, name));
+      tensors.set(name, readTensor(reader, name, data));
     }
   }
   reader.end();
-  return { entries, metadata: metadata ?? new Map<string, string>() };
+  return { tensors, metadata: metadata ?? new Map<string, string>() };
 }
 
 /** The header's text; V8 takes two bytes for each of its characters if one is beyond Latin-1. */
@@ -149,63 +139,69 @@ function readMetadata(reader: JsonReader, allowance: Allowance): Map<string, str
   for (reader.open("{"); reader.more("}"); ) {
     const key = reader.key();
     if (metadata.has(key)) reader.fail(`${METADATA}: ${quote(key)} stands twice`);
-    const value = reader.string();
-    // Where escapes are resolved it is a text of its own; before that, another one.
-    allowance.spend(PER_TEXT + 4 * value.length);
-    metadata.set(key, value);
+    allowance.spend(PER_TEXT);
+    metadata.set(key, reader.string());
   }
   return metadata;
 }
 
-function readEntry(reader: JsonReader, name: string): Entry {
+function readTensor(reader: JsonReader, name: string, data: Uint8Array): SafeTensor {
   let dtype: Dtype | undefined;
   let shape: readonly number[] | undefined;
-  let offsets: readonly number[] | undefined;
+  let begin = -1;
+  let end = -1;
   for (reader.open("{"); reader.more("}"); ) {
     const key = reader.keyOf(FIELDS);
     if (key === "dtype" && !dtype) dtype = reader.oneOf("dtype", DTYPES);
-    else if (key === "shape" && !shape) shape = readWholes(reader, key, MOST_DIMENSIONS);
-    else if (key === "data_offsets" && !offsets) offsets = readWholes(reader, key, 2);
-    else reader.fail(`${quote(name)}: ${key} stands twice`);
+    else if (key === "shape" && !shape) shape = readShape(reader);
+    else if (key === "data_offsets" && end < 0) {
+      reader.open("[");
+      if (reader.more("]")) begin = reader.whole(key);
+      if (begin >= 0 && reader.more("]")) end = reader.whole(key);
+      if (end < 0 || reader.more("]")) reader.fail(`${quote(name)}: data_offsets must be two numbers`);
+    } else reader.fail(`${quote(name)}: ${key} stands twice`);
   }
-  if (!dtype || !shape || offsets?.length !== 2)
-    return reader.fail(`${quote(name)} must have dtype, shape and two data_offsets`);
-  const [begin, end] = offsets as [number, number];
+  if (!dtype || !shape || end < 0) return reader.fail(`${quote(name)} must have dtype, shape and data_offsets`);
   const size = byteSize(dtype, shape);
   if (size === undefined) reader.fail(`${quote(name)}: shape [${shape.join()}] has more than 2^53 bytes`);
   if (end - begin !== size)
     reader.fail(`${quote(name)}: ${dtype} [${shape.join()}] takes ${size} bytes, data_offsets are [${begin},${end}]`);
-  return { dtype, shape, begin, end };
+  if (end > data.length) reader.fail(`${quote(name)} ends at byte ${end} of the data, the file has ${data.length}`);
+  return { dtype, shape, bytes: data.subarray(begin, end) };
 }
 
-function readWholes(reader: JsonReader, what: string, most: number): number[] {
-  const list: number[] = [];
-  for (reader.open("["); reader.more("]"); ) {
-    if (list.length === most) reader.fail(`${what} has more than ${most} numbers`);
-    list.push(reader.whole(what));
+/** Where a shape is gathered: an array that grows takes ten times what it holds. */
+const EXTENTS: number[] = new Array(MOST_DIMENSIONS).fill(0);
+
+function readShape(reader: JsonReader): number[] {
+  let rank = 0;
+  for (reader.open("["); reader.more("]"); rank++) {
+    if (rank === MOST_DIMENSIONS) reader.fail(`shape has more than ${MOST_DIMENSIONS} numbers`);
+    EXTENTS[rank] = reader.whole("shape");
   }
-  return list;
+  return EXTENTS.slice(0, rank);
 }
 
 /** Bytes of a tensor; undefined where float64 cannot count them. */
 function byteSize(dtype: Dtype, shape: readonly number[]): number | undefined {
   if (shape.includes(0)) return 0;
-  const size = shape.reduce((product, extent) => product * extent, SIZES[dtype] as number);
+  let size: number = SIZES[dtype];
+  for (let i = 0; i < shape.length; i++) size *= shape[i] as number;
   return Number.isSafeInteger(size) ? size : undefined;
 }
 
 /** Neither gaps nor overlaps: each tensor begins where another ends, and the last one ends with the file. */
-function checkTiling(entries: ReadonlyMap<string, Entry>, length: number): void {
-  const order = Array.from(entries.keys());
-  const entry = (name: string): Entry => entries.get(name) as Entry;
-  order.sort((a, b) => entry(a).begin - entry(b).begin || entry(a).end - entry(b).end);
+function checkTiling(tensors: ReadonlyMap<string, SafeTensor>, data: Uint8Array): void {
+  const bytesOf = (name: string): Uint8Array => (tensors.get(name) as SafeTensor).bytes;
+  const names = Array.from(tensors.keys());
+  names.sort((a, b) => bytesOf(a).byteOffset - bytesOf(b).byteOffset || bytesOf(a).length - bytesOf(b).length);
   let at = 0;
-  for (const name of order) {
-    const { begin, end } = entry(name);
+  for (const name of names) {
+    const begin = bytesOf(name).byteOffset - data.byteOffset;
     if (begin !== at) throw fault(`${quote(name)} begins at byte ${begin} of the data, must at ${at}`);
-    at = end;
+    at = begin + bytesOf(name).length;
   }
-  if (at !== length) throw fault(`the tensors take ${at} bytes of data, the file has ${length}`);
+  if (at !== data.length) throw fault(`the tensors take ${at} bytes of data, the file has ${data.length}`);
 }
 
 /**
