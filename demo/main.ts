@@ -1,5 +1,6 @@
 /** The live page: trains while it is looked at. */
 
+import { writeCheckpoint } from "../src/checkpoint/index.ts";
 import type { Figures } from "../src/index.ts";
 import { Charts, short } from "./charts.ts";
 import { type Change, Controls } from "./controls.ts";
@@ -10,7 +11,6 @@ import { addFigures, addRecords, addTest, emptyHistory, mostDecayed } from "./mn
 import { loadMnist, type Mnist } from "./mnist/idx.ts";
 import { type Evaluation, Trainer } from "./mnist/trainer.ts";
 import { drawUnits, showMistakes } from "./pictures.ts";
-import { safetensors } from "./safetensors.ts";
 
 /** Redrawing more often would take the processor from whoever computes, where that is the processor too. */
 const REDRAW_MS = 250;
@@ -176,7 +176,7 @@ class LivePage {
     save.addEventListener("click", async () => {
       save.disabled = true;
       const link = document.createElement("a");
-      link.href = URL.createObjectURL(safetensors(await this.#trainer.optimizer.stateDict()));
+      link.href = URL.createObjectURL(new Blob([writeCheckpoint(await this.#trainer.optimizer.stateDict())]));
       link.download = `mnist-mlp-step-${this.#trainer.steps}.safetensors`;
       link.click();
       URL.revokeObjectURL(link.href);
