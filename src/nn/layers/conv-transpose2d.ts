@@ -70,7 +70,7 @@ export function convTranspose2d(outChannels: number, options: ConvTranspose2dOpt
           outputGradient,
           input: site.input(),
           weightGradient: places.weight!,
-          biasGradient: places[bias ? "bias" : "weight"]!,
+          biasGradient: bias ? places.bias! : site.workspace("noBias", outChannels * 4),
         },
         ["weightGradient", "biasGradient"],
       );

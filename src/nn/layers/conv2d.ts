@@ -118,7 +118,7 @@ export function conv2d(outChannels: number, options: Conv2dOptions): Layer {
           outputGradient,
           input: site.input(),
           weightGradient: places.weight!,
-          biasGradient: places[bias ? "bias" : "weight"]!,
+          biasGradient: bias ? places.bias! : site.workspace("noBias", outChannels * 4),
         },
         ["weightGradient", "biasGradient"],
       );

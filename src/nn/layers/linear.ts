@@ -74,7 +74,7 @@ export function linear(outFeatures: number, options: LinearOptions = {}): Layer 
           outputGradient,
           input: site.input(),
           weightGradient: target.places.weight!,
-          biasGradient: target.places[bias ? "bias" : "weight"]!,
+          biasGradient: bias ? target.places.bias! : site.workspace("noBias", outFeatures * 4),
         },
         ["weightGradient", "biasGradient"],
       );

@@ -62,7 +62,8 @@ function record<Size extends Parameters<typeof normSavedBytes>[0]>(
           input: site.input(),
           saved: saved(site),
           weightGradient: places.weight!,
-          biasGradient: places[bias ? "bias" : "weight"]!,
+          // Bound whether it is written or not, and nothing else may lie there.
+          biasGradient: bias ? places.bias! : site.workspace("noBias", site.inputShapes[0]!.at(-1)! * 4),
         },
         ["weightGradient", "biasGradient"],
       );
