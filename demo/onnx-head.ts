@@ -2,7 +2,7 @@
 
 import wasm from "onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm?url";
 import * as ort from "onnxruntime-web/webgpu";
-import { cssColor } from "./css-color.ts";
+import { drawDigits } from "./draw-digits.ts";
 import { examplePage } from "./example-page.ts";
 import { loadMnist, type Split } from "./mnist/idx.ts";
 import { backboneModel, FEATURES } from "./onnx-model.ts";
@@ -20,23 +20,6 @@ async function featuresOf(session: ort.InferenceSession, split: Split, k: number
   const pixels = Float32Array.from(split.pixels.subarray(k * size, (k + 1) * size), (byte) => byte / 255);
   const { features } = await session.run({ images: new ort.Tensor("float32", pixels, [BATCH, 1, 28, 28]) });
   return { features: features!, labels: Uint32Array.from(split.labels.subarray(k * BATCH, (k + 1) * BATCH)) };
-}
-
-/** The first hundred digits of a split, those in another colour that `right` is false for. */
-function drawDigits(canvas: HTMLCanvasElement, { pixels, pixelsPerImage }: Split, right: readonly boolean[]): void {
-  canvas.width = canvas.height = 280;
-  const context = canvas.getContext("2d")!;
-  const rgb = (property: string) => [1, 3, 5].map((i) => Number.parseInt(cssColor(property).slice(i, i + 2), 16));
-  const [paper, ink, wrong] = ["--panel", "--text", "--wrong"].map(rgb);
-  for (let k = 0; k < 100; k++) {
-    const image = context.createImageData(28, 28);
-    for (let i = 0; i < pixelsPerImage; i++) {
-      const strength = pixels[k * pixelsPerImage + i]! / 255;
-      const color = [0, 1, 2].map((c) => paper![c]! + strength * ((right[k] ? ink! : wrong!)[c]! - paper![c]!));
-      image.data.set([...color, 255], 4 * i);
-    }
-    context.putImageData(image, 28 * (k % 10), 28 * Math.floor(k / 10));
-  }
 }
 
 await examplePage(300, async ({ canvas, say, show, loss }, steps) => {

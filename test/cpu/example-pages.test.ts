@@ -18,7 +18,15 @@ let server: PageServer;
 beforeAll(async () => {
   browser = await launchBrowser();
   server = await servePages({
-    packages: ["uplot", "@jax-js/jax", "onnxruntime-web/webgpu"],
+    packages: [
+      "uplot",
+      "@jax-js/jax",
+      "@tensorflow/tfjs-backend-webgpu",
+      "@tensorflow/tfjs-core",
+      "@tensorflow/tfjs-core/dist/register_all_gradients",
+      "@tensorflow/tfjs-layers",
+      "onnxruntime-web/webgpu",
+    ],
     routes: mnistRoutes(),
   });
 });
@@ -28,11 +36,13 @@ afterAll(async () => {
   await server?.close();
 });
 
-// Chance is a third on the spirals, and a tenth on MNIST. Whole runs end at 1, 1 and 0.94.
+// Chance is a third on the spirals, and a tenth on MNIST. Whole runs end at 1 and about 0.94.
 test.each([
   ["jax", 120, 0.95],
   ["raw-webgpu", 200, 0.95],
   ["onnx-head", 90, 0.85],
+  ["tfjs-core", 120, 0.95],
+  ["tfjs-layers", 40, 0.5],
 ])("demo/%s.html, in %i steps", { timeout: 120_000 }, async (page, steps, accuracy) => {
   const options = { path: `demo/${page}.html`, parameters: { steps }, timeoutMs: 120_000 };
   const outcome = (await runPageIn(browser, server, options)) as Outcome;
