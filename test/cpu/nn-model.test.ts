@@ -193,6 +193,59 @@ describe("graphs", () => {
   });
 });
 
+describe("the models of docs/training-kit.md", () => {
+  const { batchNorm, conv2d, convTranspose2d, globalAvgPool2d, maxPool2d } = nn;
+
+  it("have the shapes that are meant", () => {
+    const block = (width: number, stride: number) =>
+      residual(
+        [
+          conv2d(width, { kernel: 3, stride, padding: 1, bias: false }),
+          batchNorm(),
+          relu(),
+          conv2d(width, { kernel: 3, padding: 1, bias: false }),
+          batchNorm(),
+        ],
+        stride === 1 ? [] : [conv2d(width, { kernel: 1, stride, bias: false }), batchNorm()],
+      );
+    const resnet = sequential(
+      [1, 28, 28],
+      [
+        conv2d(16, { kernel: 3, stride: 2, padding: 1, bias: false }),
+        batchNorm(),
+        relu(),
+        block(16, 1),
+        relu(),
+        block(32, 2),
+        relu(),
+        globalAvgPool2d(),
+        linear(10),
+      ],
+    );
+    const shapeOf = (name: string) => resnet.nodes.find(({ value }) => value.name === name)!.value.shape;
+    expect([shapeOf("add1"), shapeOf("add2"), shapeOf("pool1"), resnet.output]).toEqual([
+      [16, 14, 14],
+      [32, 7, 7],
+      [32],
+      [10],
+    ]);
+    const parameters = resnet.params.reduce((sum, { shape }) => sum + shape.reduce((n, d) => n * d, 1), 0);
+    // Convolutions, norms of 16 and of 32 channels, the dense layer.
+    expect(parameters).toBe(144 + 2 * 2304 + 4608 + 9216 + 512 + 3 * 32 + 3 * 64 + 330);
+    const unet = graph([1, 8, 8], (x) => {
+      const down = x.pipe(conv2d(4, { kernel: 3, padding: 1 }), relu());
+      const up = down.pipe(
+        maxPool2d(2),
+        conv2d(8, { kernel: 3, padding: 1 }),
+        relu(),
+        convTranspose2d(4, { kernel: 2, stride: 2 }),
+      );
+      return concat([down, up]).pipe(conv2d(1, { kernel: 1 }));
+    });
+    expect(unet.output).toEqual([1, 8, 8]);
+  });
+});
+
 describe("shared parameters", () => {
   it("of a layer that stands twice exist once", () => {
     const shared = linear(4);
