@@ -1,7 +1,8 @@
 /** What the tests of the training kit's kernels hold results against. */
 import { expect } from "vitest";
+import { quadsOf, rowsOf } from "../../src/nn/activation.ts";
 import { words } from "../reference/prng.ts";
-import { values } from "./nn-matrices.ts";
+import { upload, values } from "./nn-matrices.ts";
 
 type Values = ArrayLike<number>;
 
@@ -82,4 +83,36 @@ export function distinct(stream: number, size: number): Float32Array {
 /** Values away from 0, where ReLU and the like have a kink. */
 export function awayFromZero(stream: number, size: number): Float32Array {
   return values(stream, size).map((v) => v + (v < 0 ? -0.01 : 0.01));
+}
+
+/** An activation buffer full of values that a kernel must overwrite, padding included. */
+export function dirty(device: GPUDevice, samples: number, features: number): { buffer: GPUBuffer } {
+  const floats = new Float32Array(rowsOf(samples) * quadsOf(features) * 4).fill(3);
+  return { buffer: upload(device, "dirty", floats) };
+}
+
+/**
+ * The gradient of `loss` in all elements of `at` by central differences in float64. Their own error is about 1e-9: good enough to
+ * stand for the exact gradient wherever a tolerance is 2e-6 and more.
+ */
+export function numericGradient(at: Values, loss: (moved: Float64Array) => number): Float64Array {
+  const h = 2 ** -14;
+  const moved = Float64Array.from(at);
+  return Float64Array.from(at, (x, k) => {
+    moved[k] = x + h;
+    const above = loss(moved);
+    moved[k] = x - h;
+    const below = loss(moved);
+    moved[k] = x;
+    return (above - below) / (2 * h);
+  });
+}
+
+/** Runs `check` for every random shape, and says for which one it failed. */
+export async function forShapes(check: (seed: number) => Promise<void>): Promise<void> {
+  for (let seed = 0; seed < SHAPES; seed++) {
+    await check(seed).catch((error: Error) => {
+      throw new Error(`shape ${seed}: ${error.message}`);
+    });
+  }
 }

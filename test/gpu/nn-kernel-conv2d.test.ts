@@ -101,7 +101,7 @@ async function check({ samples, shape, sizes }: Case, seed: number): Promise<voi
   const y = twin.conv2d(x, weight, bias, sizes);
   const want = twin.conv2dBackward(dy, x, weight, sizes);
   const mask = (d: number, k: number) => (inputRelu && x[k]! <= 0 ? 0 : d);
-  const before = (k: number, old: Float32Array) => (accumulate ? old[k]! : 0);
+  const prior = (k: number, old: Float32Array) => (accumulate ? old[k]! : 0);
   const got = await readActivation(device, output.buffer, samples, outFeatures);
   expectTwin("y", got, relu ? y.map((v) => Math.max(v, 0)) : y, insPerGroup * taps);
   const dx = await readActivation(device, gradient.buffer, samples, inFeatures);
@@ -110,13 +110,13 @@ async function check({ samples, shape, sizes }: Case, seed: number): Promise<voi
   expectTwin(
     "dW",
     dWeight,
-    want.dWeight.map((d, k) => d + before(k, weight)),
+    want.dWeight.map((d, k) => d + prior(k, weight)),
     pixels,
   );
   expectTwin(
     "db",
     dBias,
-    want.dBias.map((d, k) => d + before(k, bias)),
+    want.dBias.map((d, k) => d + prior(k, bias)),
     pixels,
   );
 

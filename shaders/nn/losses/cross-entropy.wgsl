@@ -40,8 +40,11 @@ fn cross_entropy(@builtin(global_invocation_id) id: vec3u) {
 
   var largest = logits[begin];
   var predicted = 0u;                       // the first of equal logits
-  for (var c = 1u; c < CLASSES; c++) {
+  // A logit that is NaN makes all of the row NaN; comparisons and not every exp() say so.
+  var broken = 0.0;
+  for (var c = 0u; c < CLASSES; c++) {
     let z = logits[begin + c];
+    broken = select(broken, z, (bitcast<u32>(z) & 0x7fffffffu) > 0x7f800000u);
     let larger = z > largest;
     largest = select(largest, z, larger);
     predicted = select(predicted, c, larger);
@@ -64,10 +67,10 @@ fn cross_entropy(@builtin(global_invocation_id) id: vec3u) {
   let share = (sharp + spread * weights) / sum;
   for (var c = 0u; c < CLASSES; c++) {
     let target_share = select(0.0, sharp, c == label) + spread * class_weight(c);
-    logits_gradient[begin + c] = (share * exp(logits[begin + c] - largest) - target_share) / total;
+    logits_gradient[begin + c] = (share * exp(logits[begin + c] - largest) - target_share) / total + broken;
   }
   // -log p_j = log(sum) - (z_j - max): no division and no log of a probability that has become 0.
   var loss = sharp * (log(sum) + (largest - logits[begin + label]));
   if (SMOOTHING > 0.0) { loss += spread * (weights * log(sum) - weighted); }
-  outcomes[index] = RowOutcome(loss * (tokens / total), predicted);
+  outcomes[index] = RowOutcome(loss * (tokens / total) + broken, predicted);
 }

@@ -18,14 +18,20 @@ fn softmax_forward(@builtin(global_invocation_id) id: vec3u) {
   let row = segment / TOKENS;
   let begin = row * STRIDE + segment % TOKENS * FEATURES;
   var largest = input[begin];
-  for (var i = 1u; i < FEATURES; i++) { largest = max(largest, input[begin + i]); }
+  // A NaN makes all of the token NaN; max() and not every exp() say so.
+  var broken = 0.0;
+  for (var i = 0u; i < FEATURES; i++) {
+    let x = input[begin + i];
+    largest = max(largest, x);
+    broken = select(broken, x, (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u);
+  }
   var sum = 0.0;
   for (var i = 0u; i < FEATURES; i++) {
     let e = exp(input[begin + i] - largest);
     output[begin + i] = e;
     sum += e;
   }
-  for (var i = 0u; i < FEATURES; i++) { output[begin + i] /= sum; }
+  for (var i = 0u; i < FEATURES; i++) { output[begin + i] = output[begin + i] / sum + broken; }
   if (segment % TOKENS == 0u) {
     for (var i = TOKENS * FEATURES; i < STRIDE; i++) { output[row * STRIDE + i] = 0.0; }
   }

@@ -1,6 +1,6 @@
 // x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, PyTorch's GELU with approximate="tanh".
 fn inside(x: vec4f) -> vec4f {
-  return bounded(0.79788456 * (x + 0.044715 * x * x * x), 15.0);
+  return clamp(0.79788456 * (x + 0.044715 * x * x * x), vec4f(-15.0), vec4f(15.0));
 }
 
 fn activate(x: vec4f) -> vec4f {

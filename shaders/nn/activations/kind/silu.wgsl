@@ -1,6 +1,6 @@
 // x / (1 + exp(-x)).
 fn sigmoid(x: vec4f) -> vec4f {
-  return 1.0 / (1.0 + exp(-bounded(x, 80.0)));
+  return 1.0 / (1.0 + exp(-clamp(x, vec4f(-80.0), vec4f(80.0))));
 }
 
 fn activate(x: vec4f) -> vec4f {

@@ -5,5 +5,7 @@ fn loss_of(x: f32, t: f32) -> f32 {
 
 fn slope_of(x: f32, t: f32) -> f32 {
   let e = exp(-abs(x));
-  return select(1.0, e, x < 0.0) / (1.0 + e) - t;
+  // Not every exp() says of NaN that it is NaN.
+  let is_nan = (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+  return select(select(1.0, e, x < 0.0) / (1.0 + e) - t, x, is_nan);
 }
