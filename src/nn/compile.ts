@@ -17,6 +17,7 @@ import { type Lowered, lower, type Recorded, type Surroundings } from "./lowerin
 import { Model } from "./model.ts";
 import { Plan, type PlanList } from "./plan.ts";
 import { PlanBuffers } from "./plan-buffers.ts";
+import { sizeOf } from "./shape.ts";
 
 /** Options of an optimizer whose parameters are those of the model. */
 export type OptimizerChoice = Omit<OptimizerOptions, "params">;
@@ -73,6 +74,7 @@ export async function compile<Source extends OptimizerChoice | TensorSource>(
       undo.push(() => made.destroy());
       source = made;
     }
+    checkTensors(model, source);
     const plan = await assemble(device, model, settled, source, undo);
     return plan as Plan<Source extends TensorSource ? Source : Optimizer>;
   } catch (error) {
@@ -135,6 +137,26 @@ function checkBytes(model: Model, bytes: ByteInput): void {
         "input",
         "cannot be bytes: they must go into linear or conv2d first",
         layer.kind,
+      );
+  }
+}
+
+/** Sizes that fit, and no buffer that a kernel would have to read and to write. */
+function checkTensors(model: Model, source: TensorSource): void {
+  const tensors = model.params.map(({ name, shape }) => ({ ...source.tensor(name), name, shape }));
+  const written = new Set(tensors.map(({ grad }) => grad.buffer));
+  for (const { name, shape, param, grad } of tensors) {
+    for (const [what, slice] of Object.entries({ param, grad })) {
+      const bytes = slice.size ?? slice.buffer.size - (slice.offset ?? 0);
+      if (bytes < sizeOf(shape) * 4)
+        throw new OptionError(WHERE, `tensor("${name}").${what}`, `must have ${sizeOf(shape) * 4} bytes`, bytes);
+    }
+    if (written.has(param.buffer))
+      throw new OptionError(
+        WHERE,
+        `tensor("${name}").param`,
+        "must not share a buffer with gradients",
+        param.buffer.label,
       );
   }
 }

@@ -142,6 +142,24 @@ describe("a plan", () => {
     await expect(made).rejects.toBeInstanceOf(OptionError);
   });
 
+  it("refuses an optimizer of other tensors, and memory that would be read and written at once", async () => {
+    const device = await testDevice();
+    const other = await compile(device, sequential([6], [linear(4), linear(3)]), options);
+    await expect(compile(device, tiny(), { ...options, optimizer: other.optimizer })).rejects.toThrow(
+      'compile: tensor("fc1.weight").param must have 192 bytes, got 96',
+    );
+    other.destroy();
+    const named = await compile(device, sequential([6], [linear(3, { name: "head" })]), options);
+    await expect(compile(device, tiny(), { ...options, optimizer: named.optimizer })).rejects.toThrow("fc1.weight");
+    named.destroy();
+    const buffer = device.createBuffer({ label: "one", size: 4096, usage: GPUBufferUsage.STORAGE });
+    const source = { tensor: () => ({ param: { buffer }, grad: { buffer, offset: 2048 } }) };
+    await expect(compile(device, tiny(), { ...options, optimizer: source })).rejects.toThrow(
+      'compile: tensor("fc1.weight").param must not share a buffer with gradients, got "one"',
+    );
+    buffer.destroy();
+  });
+
   it("refuses bytes into a layer that cannot read them, and batches that do not fit", async () => {
     const device = await testDevice();
     const bytes = { scale: 1, shift: 0 };
