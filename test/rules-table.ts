@@ -13,17 +13,27 @@ import {
   adan,
   ademamix,
   adopt,
+  asgd,
   defineRule,
+  lamb,
+  laprop,
+  lars,
   lion,
   madgrad,
   nadam,
   nadamw,
+  novograd,
+  prodigy,
   type Rule,
   radam,
   rmsprop,
   rprop,
+  scheduleFreeAdamw,
+  scheduleFreeRadam,
+  scheduleFreeSgd,
   sgd,
   signum,
+  sophiag,
 } from "../src/index.ts";
 import { adabelief as adabeliefTwin } from "./reference/adabelief.ts";
 import { adadelta as adadeltaTwin } from "./reference/adadelta.ts";
@@ -33,16 +43,28 @@ import { adamax as adamaxTwin } from "./reference/adamax.ts";
 import { adan as adanTwin } from "./reference/adan.ts";
 import { ademamix as ademamixTwin } from "./reference/ademamix.ts";
 import { adopt as adoptTwin } from "./reference/adopt.ts";
+import { asgd as asgdTwin } from "./reference/asgd.ts";
+import { lamb as lambTwin } from "./reference/lamb.ts";
+import { laprop as lapropTwin } from "./reference/laprop.ts";
+import { lars as larsTwin } from "./reference/lars.ts";
 import { lion as lionTwin } from "./reference/lion.ts";
 import { madgrad as madgradTwin } from "./reference/madgrad.ts";
 import { nadam as nadamTwin } from "./reference/nadam.ts";
 import { nadamw as nadamwTwin } from "./reference/nadamw.ts";
+import { novograd as novogradTwin } from "./reference/novograd.ts";
+import { prodigy as prodigyTwin } from "./reference/prodigy.ts";
 import { radam as radamTwin } from "./reference/radam.ts";
 import { rmsprop as rmspropTwin } from "./reference/rmsprop.ts";
 import { rprop as rpropTwin } from "./reference/rprop.ts";
 import { slot, type TwinRule } from "./reference/rule.ts";
+import {
+  scheduleFreeAdamw as scheduleFreeAdamwTwin,
+  scheduleFreeRadam as scheduleFreeRadamTwin,
+  scheduleFreeSgd as scheduleFreeSgdTwin,
+} from "./reference/schedule-free.ts";
 import { sgd as sgdTwin } from "./reference/sgd.ts";
 import { signum as signumTwin } from "./reference/signum.ts";
+import { sophiag as sophiagTwin } from "./reference/sophiag.ts";
 import signMomentumWgsl from "./sign-momentum.wgsl?raw";
 
 /** Uniform in [0, 1). */
@@ -68,6 +90,10 @@ export interface RuleRow {
   readonly traces?: { readonly slots: readonly string[]; readonly because: string };
   /** Why parameters move although lr is 0. */
   readonly movesWithoutLr?: string;
+  /** Why parameters move although the gradient is zero. */
+  readonly movesWithoutGradient?: string;
+  /** Why what happens in one group shows in others. */
+  readonly joinsGroups?: string;
 }
 
 /** Momentum that is the mean of the gradients at first: see `sign-momentum.wgsl`. */
@@ -378,7 +404,186 @@ export const RULES: readonly RuleRow[] = [
     }),
     change: { betas: [0.8, 0.99], eps: 1e-4, clipExp: 0.25 },
   },
+  {
+    name: "asgd",
+    rule: asgd({ lambd: 0.01, t0: 3 }),
+    twin: asgdTwin,
+    options: { lambd: 0.01, t0: 3 },
+    draw: (random) => ({
+      lambd: 10 ** between(random, -5, 0),
+      alpha: between(random, 0.5, 1),
+      t0: Math.floor(12 * random()),
+      maximize: coin(random),
+    }),
+    change: { lambd: 0.1, alpha: 0.9, t0: 2 },
+    traces: { slots: ["ax"], because: "it is the mean of the parameter" },
+    movesWithoutGradient: "lambd shrinks them",
+  },
+  {
+    name: "laprop",
+    rule: laprop(),
+    twin: lapropTwin,
+    options: {},
+    draw: (random) => ({ betas: betas(random), eps: eps(random), maximize: coin(random) }),
+    change: { betas: [0.8, 0.99], eps: 1e-6 },
+  },
+  {
+    name: "lamb",
+    rule: lamb(),
+    twin: lambTwin,
+    options: {},
+    draw: (random) => ({
+      betas: betas(random),
+      eps: eps(random),
+      biasCorrection: coin(random),
+      gradAveraging: coin(random),
+      trustClip: coin(random),
+      alwaysAdapt: coin(random),
+      convention: coin(random) ? "timm" : "cybertronai",
+      maximize: coin(random),
+    }),
+    change: { betas: [0.8, 0.99], eps: 1e-4, trustClip: true },
+  },
+  {
+    name: "lars",
+    rule: lars(),
+    twin: larsTwin,
+    options: {},
+    draw: (random) => ({
+      trustCoeff: 10 ** between(random, -3, 0),
+      eps: eps(random),
+      trustClip: coin(random),
+      alwaysAdapt: coin(random),
+      maximize: coin(random),
+    }),
+    change: { trustCoeff: 0.1, alwaysAdapt: true },
+  },
+  {
+    name: "lars, Nesterov momentum",
+    rule: lars({ momentum: 0.9, nesterov: true, trustCoeff: 0.1 }),
+    twin: larsTwin,
+    options: { momentum: 0.9, nesterov: true, trustCoeff: 0.1 },
+    draw: (random) => ({
+      momentum: between(random, 0.1, 0.99),
+      ...(coin(random) ? { nesterov: true } : { nesterov: false, dampening: random() }),
+      trustCoeff: 10 ** between(random, -3, 0),
+      trustClip: coin(random),
+    }),
+    change: { momentum: 0.7, nesterov: false },
+  },
+  {
+    name: "novograd",
+    rule: novograd(),
+    twin: novogradTwin,
+    options: {},
+    draw: (random) => ({
+      betas: betas(random),
+      eps: eps(random),
+      gradAveraging: coin(random),
+      amsgrad: coin(random),
+      maximize: coin(random),
+    }),
+    change: { betas: [0.8, 0.5], eps: 1e-4, amsgrad: true },
+  },
+  {
+    name: "prodigy",
+    rule: prodigy({ d0: 1e-3 }),
+    twin: prodigyTwin,
+    options: { d0: 1e-3 },
+    draw: (random) => ({ d0: 1e-3, eps: eps(random), maximize: coin(random) }),
+    change: { eps: 1e-4 },
+    traces: { slots: ["p0"], because: "it is the initial parameter" },
+    joinsGroups: "d is one number for all tensors",
+  },
+  {
+    name: "prodigy, every third element, with all its switches",
+    rule: prodigy({ d0: 0.01, dCoef: 2, growthRate: 1.5, useBiasCorrection: true, safeguardWarmup: true, sliceP: 3 }),
+    twin: prodigyTwin,
+    options: { d0: 0.01, dCoef: 2, growthRate: 1.5, useBiasCorrection: true, safeguardWarmup: true, sliceP: 3 },
+    draw: (random) => ({
+      ...{ d0: 0.01, dCoef: 2, growthRate: 1.5, useBiasCorrection: true },
+      eps: eps(random),
+      safeguardWarmup: coin(random),
+      sliceP: 1 + Math.floor(5 * random()),
+    }),
+    change: { eps: 1e-4 },
+    traces: { slots: ["p0"], because: "it is the initial parameter" },
+    joinsGroups: "d is one number for all tensors",
+  },
+  {
+    name: "schedule-free-sgd",
+    rule: scheduleFreeSgd({ warmupSteps: 4 }),
+    twin: scheduleFreeSgdTwin,
+    options: { warmupSteps: 4 },
+    draw: (random) => ({
+      momentum: between(random, 0.3, 0.99),
+      warmupSteps: Math.floor(10 * random()),
+      r: 2 * random(),
+      weightLrPower: 2 * random(),
+      maximize: coin(random),
+    }),
+    change: { momentum: 0.8, r: 1 },
+    traces: { slots: ["z"], because: "it follows the parameter" },
+  },
+  {
+    name: "schedule-free-adamw",
+    rule: scheduleFreeAdamw(),
+    twin: scheduleFreeAdamwTwin,
+    options: {},
+    draw: (random) => ({
+      betas: [between(random, 0.3, 0.99), between(random, 0.5, 0.9995)],
+      eps: eps(random),
+      warmupSteps: Math.floor(10 * random()),
+      r: 2 * random(),
+      weightLrPower: 2 * random(),
+      maximize: coin(random),
+    }),
+    change: { betas: [0.8, 0.99], eps: 1e-6, r: 1 },
+    traces: { slots: ["z"], because: "it follows the parameter" },
+  },
+  {
+    name: "schedule-free-adamw, inner momentum",
+    rule: scheduleFreeAdamw({ innerMomentum: 0.9, warmupSteps: 4 }),
+    twin: scheduleFreeAdamwTwin,
+    options: { innerMomentum: 0.9, warmupSteps: 4 },
+    draw: (random) => ({ innerMomentum: between(random, 0.1, 0.95), eps: eps(random), maximize: coin(random) }),
+    change: { innerMomentum: 0.5 },
+    traces: { slots: ["z"], because: "it follows the parameter" },
+  },
+  {
+    name: "schedule-free-radam",
+    rule: scheduleFreeRadam({ betas: [0.9, 0.9], silentSgdPhase: false }),
+    twin: scheduleFreeRadamTwin,
+    options: { betas: [0.9, 0.9], silentSgdPhase: false },
+    draw: (random) => ({
+      betas: [between(random, 0.3, 0.99), between(random, 0.5, 0.9995)],
+      eps: eps(random),
+      silentSgdPhase: coin(random),
+      r: 2 * random(),
+      maximize: coin(random),
+    }),
+    change: { betas: [0.8, 0.99], silentSgdPhase: true },
+    traces: { slots: ["z"], because: "it follows the parameter" },
+  },
+  {
+    name: "sophiag",
+    rule: sophiag(),
+    twin: sophiagTwin,
+    options: {},
+    draw: (random) => ({
+      betas: betas(random),
+      rho: random(),
+      bs: 1 + Math.floor(1000 * random()),
+      maximize: coin(random),
+    }),
+    change: { betas: [0.9, 0.9], rho: 0.1 },
+  },
 ];
+
+/** The name by which the library exports a rule: `scheduleFreeSgd` of schedule-free-sgd. */
+export function exportOf({ name }: { readonly name: string }): string {
+  return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+}
 
 /** Those of the library. */
 export const OFFERED: readonly RuleRow[] = RULES.filter(({ rule }) => rule.definition.name !== "sign-momentum");

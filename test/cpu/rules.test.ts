@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { HyperOptions } from "../../src/index.ts";
 import * as library from "../../src/index.ts";
 import { words } from "../reference/prng.ts";
-import { OFFERED } from "../rules-table.ts";
+import { exportOf, OFFERED } from "../rules-table.ts";
 
 const SEED = 4;
 
@@ -19,7 +19,7 @@ describe.each(OFFERED)("$name", (row) => {
   const { definition } = row.rule;
 
   test("is exported by its name, which is that of its twin", () => {
-    const make = (library as Readonly<Record<string, unknown>>)[definition.name] as () => typeof row.rule;
+    const make = (library as Readonly<Record<string, unknown>>)[exportOf(definition)] as () => typeof row.rule;
     expect(make().definition).toBe(definition);
     expect(row.twin.name).toBe(definition.name);
     expect(row.twin.lr ?? 1e-3).toBe(definition.lr ?? 1e-3);

@@ -27,7 +27,7 @@ import {
   sgd,
 } from "../../src/index.ts";
 import { testDevice } from "../browser/device.ts";
-import { OFFERED } from "../rules-table.ts";
+import { exportOf, OFFERED } from "../rules-table.ts";
 import signMomentumWgsl from "../sign-momentum.wgsl?raw";
 import {
   Caller,
@@ -55,8 +55,9 @@ beforeAll(async () => {
 afterAll(() => caller.leave());
 
 /** What no option of any rule of the library may be, by the type of its default. */
-function rowsOfEveryOption({ name, defaults }: RuleDefinition): Row[] {
-  const make = (library as unknown as Readonly<Record<string, (options: object) => unknown>>)[name]!;
+function rowsOfEveryOption(definition: RuleDefinition): Row[] {
+  const { name, defaults } = definition;
+  const make = (library as unknown as Readonly<Record<string, (options: object) => unknown>>)[exportOf(definition)]!;
   return Object.entries(defaults).flatMap(([option, like]): Row[] => {
     const give = (value: unknown) => make({ [option]: value });
     if (typeof like === "boolean") return each(`${name}: ${option}`, NO_BOOLEANS, give);

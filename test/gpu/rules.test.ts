@@ -25,6 +25,8 @@ import {
 
 const shapes = SIZES.map((size) => [size]);
 const tuning = { chunk: CHUNK };
+/** Sizes that are multiples of four. */
+const QUADS = [[4], [60], [64], [68], [256]];
 const lr = warmup(5, cosine(0.05, 30));
 
 const GRADIENTS: readonly ValueSpec[] = [
@@ -161,8 +163,10 @@ describe.each(RULES)("$name", (row) => {
     ["with modified decay", modified],
   ])(
     "arena, arena in windows and attached: equal bit for bit, and nothing outside of tensors is touched: %s",
-    async (_, problem) => {
+    async (_, any) => {
       const device = await testDevice();
+      // Sums over a tensor are made in another order where its elements are loaded one by one.
+      const problem = { ...any, ...(row.rule.definition.prepares === "sums" && { shapes: QUADS }) };
       const limits = { maxStorageBufferBindingSize: 2 * CHUNK * 4 * 4, maxComputeWorkgroupsPerDimension: 2 };
       const drive = (optimizer: Optimizer) => run(optimizer, problem, 1, 5);
       const driveArena = async (optimizer: Optimizer) => {
@@ -182,7 +186,7 @@ describe.each(RULES)("$name", (row) => {
     const device = await testDevice();
     const problem: Problem = {
       ...plain,
-      shapes: [[4], [60], [64], [68], [256]],
+      shapes: QUADS,
       options: { ...plain.options, clip: { globalNorm: 1, tensorNorm: 0.5 } },
     };
     const attached = attach(device, problem);
@@ -193,7 +197,8 @@ describe.each(RULES)("$name", (row) => {
     attached.destroy();
   });
 
-  test("groups do not leak into each other", async () => {
+  test("groups do not leak into each other", async ({ skip }) => {
+    if (row.joinsGroups) skip(row.joinsGroups);
     const device = await testDevice();
     const own = { ...row.options, lr, weightDecay: 0.1 };
     const leftAlone = await bitsAfter(device, { ...plain, groups: [own, own] }, (o) => run(o, plain, 1, 6));
@@ -258,7 +263,7 @@ describe.each(RULES)("$name", (row) => {
     SIZES.forEach((_, k) => {
       const { step, param, slots } = after.tensors[`t${k}`]!;
       expect(step).toBe(1);
-      if (k % 2 === 0) expect(param).toEqual(before.tensors[`t${k}`]!.param);
+      if (k % 2 === 0 && !row.movesWithoutGradient) expect(param).toEqual(before.tensors[`t${k}`]!.param);
       for (const [name, slot] of Object.entries(slots))
         if (!row.traces?.slots.includes(name))
           // Negated gradients may be kept: -0 is zero.

@@ -133,7 +133,7 @@ export class Twins {
 
   /** Compares parameter, count and every slot of every tensor. */
   compare(comparison: Comparison, state: StateDict, at: string): void {
-    Object.values(state.tensors).forEach(({ param, slots, step, scalars = {} }, k) => {
+    Object.values(state.tensors).forEach(({ param, slots, step, numbers = {}, scalars = {} }, k) => {
       const expected = this.truth.state(k);
       comparison.remember(nameOf(k), this.#initial[k]!);
       comparison.equal(`${at} ${nameOf(k)}.step`, step, expected.step);
@@ -148,11 +148,12 @@ export class Twins {
         const own = (twin: Twin) => twin.state(k).slots[name] ?? new Float64Array(param.length);
         comparison.tensor({ key: `${nameOf(k)}.${name}`, name, at }, values, this.#checked(own));
       }
-      for (const [name, value] of Object.entries(scalars)) {
+      const single = { ...numbers, ...scalars };
+      for (const [name, value] of Object.entries(single)) {
         const own = expected.slots[name]?.[0];
         if (step > 0 && own !== undefined) comparison.number(`${at} ${nameOf(k)}.${name}`, value, own);
       }
-      const missing = Object.keys(expected.slots).filter((name) => !(name in slots) && !(name in scalars));
+      const missing = Object.keys(expected.slots).filter((name) => !(name in slots) && !(name in single));
       if (missing.length > 0) comparison.fail(`${at} ${nameOf(k)} must have the slots ${missing}`);
     });
   }

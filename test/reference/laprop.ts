@@ -1,4 +1,4 @@
-import { type TwinRule, zeroSlot } from "./rule.ts";
+import { keepNumber, type TwinRule, zeroSlot } from "./rule.ts";
 
 type Options = { readonly betas?: readonly [number, number]; readonly eps?: number };
 
@@ -15,13 +15,13 @@ export const laprop: TwinRule<Options> = {
     const m = zeroSlot(state, "exp_avg", g.length);
     const v = zeroSlot(state, "exp_avg_sq", g.length);
     const a1 = zeroSlot(state, "exp_avg_lr_1", 1);
-    const a2 = zeroSlot(state, "exp_avg_lr_2", 1);
     a1[0] = beta1 * a1[0]! + (1 - beta1) * lr;
-    a2[0] = beta2 * a2[0]! + (1 - beta2);
+    const a2 = 1 - beta2 ** state.step;
+    keepNumber(state, "exp_avg_lr_2", a2);
     const correction = lr === 0 ? 1 : a1[0]! / lr;
     return g.map((gi, i) => {
       v[i] = beta2 * v[i]! + (1 - beta2) * gi * gi;
-      const normalized = gi === 0 ? 0 : gi / (Math.sqrt(v[i]! / a2[0]!) + eps);
+      const normalized = gi === 0 ? 0 : gi / (Math.sqrt(v[i]! / a2) + eps);
       m[i] = beta1 * m[i]! + (1 - beta1) * lr * normalized;
       const u = m[i]! / correction;
       return u + lr * ruleDecay * (theta[i]! - u);

@@ -20,14 +20,13 @@ export const novograd: TwinRule<Options> = {
     const m = zeroSlot(state, "exp_avg", g.length);
     const squares = g.reduce((sum, x) => sum + x * x, 0);
     const before = state.slots.exp_avg_sq?.[0] ?? 0;
-    let v = before === 0 ? squares : beta2 * before + (1 - beta2) * squares;
+    const v = before === 0 ? squares : beta2 * before + (1 - beta2) * squares;
     keepNumber(state, "exp_avg_sq", v);
-    if (amsgrad) {
-      v = Math.max(state.slots.max_exp_avg_sq?.[0] ?? 0, v);
-      keepNumber(state, "max_exp_avg_sq", v);
-    }
+    const largest = Math.max(state.slots.max_exp_avg_sq?.[0] ?? 0, v);
+    keepNumber(state, "max_exp_avg_sq", largest);
+    const divisor = Math.sqrt(amsgrad ? largest : v) + eps;
     return g.map((gi, i) => {
-      const scaled = (gi === 0 ? 0 : gi / (Math.sqrt(v) + eps)) + ruleDecay * theta[i]!;
+      const scaled = (gi === 0 ? 0 : gi / divisor) + ruleDecay * theta[i]!;
       m[i] = beta1 * m[i]! + (gradAveraging ? 1 - beta1 : 1) * scaled;
       return lr * m[i]!;
     });

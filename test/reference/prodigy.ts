@@ -31,14 +31,12 @@ export const prodigy: TwinRule<Options> = {
     const k = numbers.k ?? 0;
     let d = numbers.d ?? d0;
     const correction = first.options.useBiasCorrection ? Math.sqrt(1 - beta2 ** (k + 1)) / (1 - beta1 ** (k + 1)) : 1;
-    numbers.stepped = d;
-    numbers.correction = correction;
     let numerator = beta3 * (numbers.d_numerator ?? 0);
     let denominator = 0;
     for (const { g, state, options, lr, context } of tensors) {
       const { theta } = context;
       const { safeguardWarmup = false, sliceP = 1 } = options;
-      const origin = slot(state, "p0", () => theta.map((x, i) => (i % sliceP === 0 ? x : 0)));
+      const origin = slot(state, "p0", () => theta.slice());
       const s = zeroSlot(state, "s", g.length);
       if (lr === 0) continue;
       const delta = d * lr * correction;
@@ -48,6 +46,8 @@ export const prodigy: TwinRule<Options> = {
         denominator += Math.abs(s[i]!);
       }
     }
+    // Without any gradient so far there is no step at all.
+    Object.assign(numbers, { stepped: denominator > 0 ? d : 0, correction });
     let [most, estimate] = [numbers.d_max ?? d0, d];
     if (denominator > 0) {
       estimate = (dCoef * numerator) / denominator;
