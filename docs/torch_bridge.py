@@ -60,10 +60,13 @@ def load(path, model, optimizer):
         raise ValueError(f"the file is of {metadata['rule']}, the optimizer is {type(optimizer).__name__}")
     model.load_state_dict({name[6:]: t for name, t in tensors.items() if name.startswith("model.")})
     steps, groups = {}, {}
+    slots = {}
     for group in json.loads(metadata["groups"]):
         steps.update(group["tensors"])
         groups.update(dict.fromkeys(group["tensors"], group))
-    slots = {name: {} for name in steps}
+        for name in group["tensors"]:
+            numbers = group.get("numbers", {}).get(name, {})
+            slots[name] = {key: torch.tensor(value, dtype=torch.float32) for key, value in numbers.items()}
     for key, tensor in tensors.items():
         if key.startswith("optimizer."):
             name, slot = key[10:].rsplit(".", 1)
@@ -100,18 +103,20 @@ def save(path, model, optimizer, steps):
     tensors = {"model." + name: tensor for name, tensor in model.state_dict().items()}
     groups = []
     for number, group in enumerate(optimizer.param_groups):
-        counts = {}
+        counts, numbers = {}, {}
         for parameter in group["params"]:
             name = names[id(parameter)]
             slots = {k: v for k, v in optimizer.state.get(parameter, {}).items() if v is not None}
             counts[name] = int(slots.pop("step", steps if slots else 0))
             for slot, value in slots.items() if counts[name] > 0 else ():
-                # A number that is no tensor of the parameter's shape is float64 in the file.
-                tensors[f"optimizer.{name}.{slot}"] = value.double() if slot == "mu_product" else value.float()
+                if slot in ("eta", "mu"):  # of ASGD: numbers, not tensors of the parameter's shape
+                    numbers.setdefault(name, {})[slot] = value.item()
+                else:  # NAdam's product is one too, and follows from the count: the file marks such by float64
+                    tensors[f"optimizer.{name}.{slot}"] = value.double() if slot == "mu_product" else value.float()
         decoupled = rule == "adamw" or group.get("decoupled_weight_decay", False)
         hyper = {re.sub("_(.)", lambda m: m[1].upper(), k): v for k, v in group.items() if k not in OTHERS}
         groups.append({"name": group.get("name", f"group{number}"), "lr": float(group["lr"]), "tensors": counts,
                        "weightDecay": group.get("weight_decay", 0), "decayMode": "decoupled" if decoupled else "coupled",
-                       "decayDose": 0 if decoupled else None, "hyper": {k: v for k, v in hyper.items() if v is not None}})
+                       "decayDose": 0 if decoupled else None, "numbers": numbers, "hyper": {k: v for k, v in hyper.items() if v is not None}})
     write_file(path, tensors, {"format": "webgpu-optim/state", "version": "1", "rule": rule, "stepsApplied": str(steps),
                                "stepsSkipped": "0", "groups": json.dumps(groups)})

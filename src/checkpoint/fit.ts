@@ -25,7 +25,10 @@ export function fitTo(state: StateDict, like: StateDict): StateDict {
     }
     if (tensor.shape.join() !== model.shape.join())
       differences.push(`${name}: shape must be [${model.shape.join()}], got [${tensor.shape.join()}]`);
-    return [name, { ...tensor, slots: fitSlots(name, tensor, model, differences) }];
+    const numbers = tensor.numbers ?? (tensor.step === 0 ? model.numbers : undefined);
+    if (`${Object.keys(numbers ?? {}).sort()}` !== `${Object.keys(model.numbers ?? {}).sort()}`)
+      differences.push(`${name}: numbers must be ${Object.keys(model.numbers ?? {}).join(", ") || "none"}`);
+    return [name, { ...tensor, ...(numbers && { numbers }), slots: fitSlots(name, tensor, model, differences) }];
   });
   if (differences.length > 0)
     throw new CheckpointError(`checkpoint: the state does not fit the optimizer\n  ${differences.join("\n  ")}`);

@@ -70,6 +70,7 @@ const CLASSES: Readonly<Record<string, TorchClass>> = {
   rmsprop: { name: "RMSprop", step: "number" },
   adadelta: { name: "Adadelta", step: "number" },
   rprop: { name: "Rprop", step: "number" },
+  asgd: { name: "ASGD", step: "tensor" },
 };
 
 /** Those that have the option `decoupled_weight_decay`. */
@@ -114,7 +115,7 @@ export function toTorch(state: StateDict): TorchOptimizer {
 /** A parameter's state; undefined where PyTorch has none. */
 function toEntry(
   name: string,
-  { shape, step, slots, scalars = {} }: TensorState,
+  { shape, step, slots, numbers = {}, scalars = {} }: TensorState,
   { hyper }: GroupState,
   { name: className, step: kept }: TorchClass,
 ): Record<string, TorchValue> | undefined {
@@ -129,7 +130,7 @@ function toEntry(
     : undefined;
   const entry = {
     ...(kept === "none" ? {} : { step: kept === "tensor" ? scalar(step) : step }),
-    ...Object.fromEntries(Object.entries(scalars).map(([key, value]) => [key, scalar(value)])),
+    ...Object.fromEntries(Object.entries({ ...numbers, ...scalars }).map(([key, value]) => [key, scalar(value)])),
     ...Object.fromEntries(Object.entries(slots).map(([slot, data]) => [slot, { shape, data: start ?? data }])),
   };
   return Object.keys(entry).length > 0 ? entry : undefined;
@@ -202,6 +203,9 @@ export function fromTorch(torch: TorchStateDict, options: FromTorchOptions): Sta
         groups.find((g) => g.tensors.includes(name)),
         fail,
       );
+    const numbers = KEPT_NUMBERS.flatMap((key) =>
+      own(k)?.[key] === undefined ? [] : [[key, numberOf(own(k)?.[key])]],
+    );
     // Adagrad has an entry before the first gradient, whose sum the engine begins with anyway.
     const kept = step === 0 ? [] : slots.map(([slot, { data }]) => [slot, data] as const);
     return [
@@ -211,6 +215,7 @@ export function fromTorch(torch: TorchStateDict, options: FromTorchOptions): Sta
         step,
         param,
         slots: Object.fromEntries(kept),
+        ...(numbers.length > 0 ? { numbers: Object.fromEntries(numbers) as Record<string, number> } : {}),
         ...(product !== undefined ? { scalars: { mu_product: numberOf(product) as number } } : {}),
       },
     ];
@@ -218,8 +223,10 @@ export function fromTorch(torch: TorchStateDict, options: FromTorchOptions): Sta
   return fitTo({ ...like, stepsApplied, stepsSkipped: 0, groups, tensors: Object.fromEntries(tensors) }, like);
 }
 
+/** Numbers that ASGD keeps for a parameter. */
+const KEPT_NUMBERS = ["eta", "mu"];
 /** Names under which a state has numbers, not tensors of the parameter's shape. */
-const NUMBERS = ["step", "mu_product"];
+const NUMBERS = ["step", "mu_product", ...KEPT_NUMBERS];
 
 /** The slots of an entry. SGD without momentum has None for its buffer. */
 function tensorsOf(entry: Readonly<Record<string, TorchValue>> | undefined): [string, TorchTensor][] {

@@ -29,7 +29,7 @@ interface Case {
 
 const makers = library as unknown as Readonly<Record<string, (() => Rule) | undefined>>;
 const cases = golden.cases as unknown as readonly Case[];
-const CLASSES = ["SGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta", "Rprop"];
+const CLASSES = ["SGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta", "Rprop", "ASGD"];
 const known = cases.filter(({ optimizer }) => CLASSES.includes(optimizer));
 
 /** The file's tensors as ours. */

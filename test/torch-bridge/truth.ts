@@ -30,7 +30,10 @@ export function compareWithTruth(
     const values = new Float64Array(bytes.slice().buffer);
     const { abs, rel, sens } = deviations[key]!;
     const deviation = { abs, rel, sens, norm: 0 };
-    comparison.tensor({ key, name: slot }, slot === "param" ? got?.param : got?.slots[slot], {
+    // ASGD keeps numbers too.
+    const number = got?.numbers?.[slot];
+    const own = slot === "param" ? got?.param : number === undefined ? got?.slots[slot] : [number];
+    comparison.tensor({ key, name: slot }, own, {
       values,
       deviation,
       shape: undefined,
