@@ -1,5 +1,5 @@
 // Dense layer, forward. One invocation makes a register tile of 8 rows (samples) by 4 outputs:
-//   y = x W^T + b,  or max(x W^T + b, 0) with RELU
+//   y = x W^T + b,  or max(x W^T + b, 0) with RELU;  without BIAS  b = 0
 // Everything is read 4 values at a time; no workgroup memory: at these sizes the caches do its work.
 // Layout as in torch.nn.Linear. Activations have ROWS rows, a multiple of 8, of a whole number of quads (vec4f), zero behind
 // the last feature; outputs are left like that. The order of each sum is fixed: equal bits on every run.
@@ -11,6 +11,7 @@ override ROWS: u32;
 override IN: u32;
 override OUT: u32;
 override RELU: bool = false;
+override BIAS: bool = true;
 override IN_QUADS = (IN + 3u) / 4u;
 override OUT_QUADS = (OUT + 3u) / 4u;
 
@@ -29,7 +30,8 @@ fn linear_forward(@builtin(global_invocation_id) id: vec3u) {
   let outs = vec4u(id.x * 4u) + vec4u(0u, 1u, 2u, 3u);
   let counts = outs < vec4u(OUT);
   let o = min(outs, vec4u(OUT - 1u));
-  let b = vec4f(bias[o.x], bias[o.y], bias[o.z], bias[o.w]);
+  var b = vec4f();
+  if (BIAS) { b = vec4f(bias[o.x], bias[o.y], bias[o.z], bias[o.w]); }
   var y0 = b; var y1 = b; var y2 = b; var y3 = b;
   var y4 = b; var y5 = b; var y6 = b; var y7 = b;
   // Where the rows begin: a multiplication for each read would be felt.

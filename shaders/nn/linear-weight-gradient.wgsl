@@ -9,6 +9,8 @@ override WORKGROUP_Y: u32 = 8;
 override ROWS: u32;
 override IN: u32;
 override OUT: u32;
+override ACCUMULATE: bool = false;    // add to what is there
+override BIAS: bool = true;           // else db is left alone
 override IN_QUADS = (IN + 3u) / 4u;
 override OUT_QUADS = (OUT + 3u) / 4u;
 override IN_TILES = (IN + 7u) / 8u;
@@ -29,7 +31,7 @@ fn linear_weight_gradient(@builtin(global_invocation_id) id: vec3u) {
   let o0 = id.y * 2u;
   let o1 = min(o0 + 1u, OUT_QUADS - 1u);
   if (id.x == IN_TILES) {
-    sum_bias(out, o0, o1);
+    if (BIAS) { sum_bias(out, o0, o1); }
     return;
   }
   let i0 = id.x * 2u;
@@ -75,7 +77,9 @@ fn sum_bias(out: u32, o0: u32, o1: u32) {
     b1 += output_gradient[r * OUT_QUADS + o1];
   }
   for (var o = 0u; o < min(8u, OUT - out); o++) {
-    bias_gradient[out + o] = select(b1[o & 3u], b0[o & 3u], o < 4u);
+    var b = select(b1[o & 3u], b0[o & 3u], o < 4u);
+    if (ACCUMULATE) { b += bias_gradient[out + o]; }
+    bias_gradient[out + o] = b;
   }
 }
 

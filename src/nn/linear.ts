@@ -75,7 +75,8 @@ const WEIGHT_GRADIENT: KernelOf<LinearWeightGradient> = {
 };
 
 /**
- * `y = x W^T + b`, followed by `max(y, 0)` with `relu`. `weight` is `[outFeatures, inFeatures]` as in PyTorch.
+ * `y = x W^T + b`, followed by `max(y, 0)` with `relu`. `weight` is `[outFeatures, inFeatures]` as in PyTorch. Without `bias`
+ * (default true) what is bound there is not read.
  *
  * @throws {ShaderError} if the device refuses the kernel.
  */
@@ -83,12 +84,13 @@ export function linearForward(
   device: GPUDevice,
   label: string,
   shape: LinearShape,
-  options: { relu: boolean },
+  options: { relu: boolean; bias?: boolean },
 ): Promise<LinearForward> {
   const imports = { "input-rows": inputRows(shape), "weight-rows": loadRows(shape) };
   const grid = tiles(quadsOf(shape.outFeatures), shape.rows / 8);
-  const relu = { RELU: Number(options.relu) };
-  return Operation.compile(device, label, FORWARD, imports, { ...sizes(shape), ...meaning(shape), ...relu }, grid);
+  const { relu, bias = true } = options;
+  const constants = { ...sizes(shape), ...meaning(shape), RELU: Number(relu), BIAS: Number(bias) };
+  return Operation.compile(device, label, FORWARD, imports, constants, grid);
 }
 
 /**
@@ -115,7 +117,8 @@ export function linearInputGradient(
 }
 
 /**
- * `dW = dy^T x` and `db = sum of dy over the rows`; overwrites both.
+ * `dW = dy^T x` and `db = sum of dy over the rows`; overwrites both, or adds to them with `accumulate`. Without `bias` (default
+ * true) only dW.
  *
  * @throws {ShaderError} if the device refuses the kernel.
  */
@@ -123,15 +126,18 @@ export function linearWeightGradient(
   device: GPUDevice,
   label: string,
   shape: LinearShape,
+  options: { accumulate?: boolean; bias?: boolean } = {},
 ): Promise<LinearWeightGradient> {
+  const { accumulate = false, bias = true } = options;
   const path = inQuads(shape) ? "store-f32x4" : "store-f32";
   const imports = {
     "input-rows": inputRows(shape),
     "weight-rows": { path: `nn/weight-rows/${path}.wgsl`, text: inQuads(shape) ? storeF32x4 : storeF32 },
   };
   // One column of tiles more than dW has: it sums the bias gradient.
-  const grid = tiles(Math.ceil(shape.inFeatures / 8) + 1, Math.ceil(shape.outFeatures / 8));
-  return Operation.compile(device, label, WEIGHT_GRADIENT, imports, { ...sizes(shape), ...meaning(shape) }, grid);
+  const grid = tiles(Math.ceil(shape.inFeatures / 8) + Number(bias), Math.ceil(shape.outFeatures / 8));
+  const constants = { ...sizes(shape), ...meaning(shape), ACCUMULATE: Number(accumulate), BIAS: Number(bias) };
+  return Operation.compile(device, label, WEIGHT_GRADIENT, imports, constants, grid);
 }
 
 function inQuads({ inFeatures }: LinearShape): boolean {
