@@ -5,8 +5,9 @@ import type { BufferSlice } from "../engine/options.ts";
 import { LifecycleError, OptionError } from "../errors.ts";
 import type { TensorSource } from "./compile.ts";
 import { type Dispatch, encodeDispatches } from "./dispatch.ts";
+import type { TargetKind } from "./loss.ts";
 import type { Model } from "./model.ts";
-import { packRows, unpackRows } from "./packing.ts";
+import { type PackedKind, packRows, unpackRows } from "./packing.ts";
 import type { PlanBuffers } from "./plan-buffers.ts";
 import { readSlices } from "./read-slices.ts";
 import { sizeOf } from "./shape.ts";
@@ -84,6 +85,10 @@ export class Plan<Source extends TensorSource = Optimizer> {
   readonly target: BufferSlice;
   /** Uniform `struct Batch`. */
   readonly batch: BufferSlice;
+  /** Uniform of two `u32`: seed and step. */
+  readonly random: BufferSlice;
+  /** What `input` and `target` consist of. */
+  readonly kinds: { readonly input: PackedKind; readonly target: TargetKind };
   /** Loss and predicted class of each row. */
   readonly outcomes: BufferSlice;
   /** `struct BatchRecord` for each slot. */
@@ -109,6 +114,8 @@ export class Plan<Source extends TensorSource = Optimizer> {
     this.input = buffers.input;
     this.target = buffers.target;
     this.batch = buffers.batch;
+    this.random = buffers.random;
+    this.kinds = buffers.kinds;
     this.outcomes = buffers.outcomes;
     this.records = buffers.records;
     this.train = parts.train;
@@ -163,7 +170,7 @@ export class Plan<Source extends TensorSource = Optimizer> {
   write(input: ArrayLike<number>, target?: ArrayLike<number>): void {
     this.#alive();
     const { model, rows, device } = this;
-    const { input: kind, target: targets } = this.#buffers.kinds;
+    const { input: kind, target: targets } = this.kinds;
     device.queue.writeBuffer(this.input.buffer, 0, packRows("input", kind, input, rows, sizeOf(model.input)));
     if (target === undefined) return;
     const packed =
