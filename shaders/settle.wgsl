@@ -5,6 +5,7 @@
 // The rule's file is linked whole. Its functions on elements are not called here, but what they name must be there.
 
 #import lib/records
+#import storage/f32
 #import lib/rule-inputs
 #import rule
 #import lib/group-record
@@ -14,12 +15,12 @@ override WORKGROUP_SIZE: u32 = 64;
 override RULE: u32 = 0;           // which of the optimizer's rules this is
 override SUMS: bool = false;      // there are sums of `prepare`
 
-alias Lane = f32;
-alias LaneBits = u32;
-alias LaneMask = bool;
 fn load_state(slot: u32, at: u32) -> Lane { return 0.0; }
 fn store_state(slot: u32, at: u32, value: Lane) {}
 fn element_ids(at: u32) -> LaneBits { return at; }
+fn load_extra(i: u32) -> f32 { return 0.0; }
+fn load_extra_lane(i: u32) -> Lane { return 0.0; }
+fn store_extra_lane(i: u32, value: Lane) {}
 
 @group(0) @binding(0) var<uniform> header: Header;
 @group(0) @binding(1) var<storage, read> table: array<vec4u>;                  // tensor rows, then chunk rows

@@ -4,6 +4,7 @@
 override NUMBERS: bool = false;   // the rule has numbers of its own
 override CAUTIOUS_UPDATES: bool = false; // some group updates cautiously
 override ESTIMATES: bool = false; // gradients are unscaled but not clipped
+override EXTRA_STATE: bool = false; // the rule has state that is not one number per element
 override STORES: bool = true;      // false: the state is only looked at
 override DECAY_FROM: u32 = 1;     // the own step count from which a tensor is decayed
 
@@ -28,6 +29,10 @@ fn open_chunk(chunk: vec4u, tensor: vec4u) -> Opened {
     shell_shrink = group.shrink;
     shell_decay = group.decay;
   }
+  if (EXTRA_STATE) {
+    let of_tensor = control.tensors[chunk.x];
+    factored = Factored(of_tensor.extra, of_tensor.size, of_tensor.rows, of_tensor.cols, of_tensor.inner);
+  }
   if (CAUTIOUS_UPDATES) { cautious_scale = control.tensors[chunk.x].cautious; }
   chunk_begin = chunk.y;
   chunk_element = chunk.w;
@@ -41,6 +46,21 @@ fn load_state(slot: u32, at: u32) -> Lane {
 
 fn store_state(slot: u32, at: u32, value: Lane) {
   if (STORES) { state[slot * window.state_stride + at] = pack(value); }
+}
+
+// One number of the state that is not one per element.
+fn load_extra(i: u32) -> f32 {
+  let at = factored.extra + i;
+  return lane_get(unpack(state[at / LANES]), at % LANES);
+}
+
+// Whole lanes of it, which begin with number `i`: components of a vector must not be written one by one.
+fn load_extra_lane(i: u32) -> Lane {
+  return unpack(state[(factored.extra + i) / LANES]);
+}
+
+fn store_extra_lane(i: u32, value: Lane) {
+  if (STORES) { state[(factored.extra + i) / LANES] = pack(value); }
 }
 
 // Numbers of the elements `at` in their tensor.

@@ -32,6 +32,10 @@ struct TensorControl {
   bad_steps: u32,       // steps so far in which this tensor had a non-finite gradient
   size: u32,            // its elements
   rule: u32,            // which of the optimizer's rules it follows
+  extra: u32,           // where the state begins that is not one number per element, in elements of the window's state
+  rows: u32,            // of a tensor whose second moments are factored, seen as [outer, rows, cols, inner]; else 0
+  cols: u32,
+  inner: u32,
   cautious: f32,        // what a masked update is multiplied by, with cautious updates
   n0: f32,              // the rule's numbers for this tensor; what they are, `settle_rule` says
   n1: f32,

@@ -6,8 +6,19 @@ var<private> rule_decay: f32;         // lambda in decay mode `rule`, else 0
 var<private> shell_shrink: f32;       // the shell subtracts shell_shrink u + shell_decay theta, but for modifiers of decay
 var<private> shell_decay: f32;
 var<private> cautious_scale: f32;     // of cautious updates
+var<private> factored: Factored;      // how the tensor's second moments are factored
 var<private> chunk_begin: u32;        // first packed element of the chunk in its window
 var<private> chunk_element: u32;      // the same as an element of its tensor
+
+// A tensor seen as [outer, rows, cols, inner], and where its state lies that is not one number per element: means over the columns
+// [outer, rows, inner], over the rows [outer, cols, inner], and, from the next multiple of 4 on, over both [outer, inner].
+struct Factored {
+  extra: u32,
+  size: u32,            // elements of the tensor
+  rows: u32,            // 0: it is not factored
+  cols: u32,
+  inner: u32,
+}
 
 // What an element adds to the two sums that `prepare` makes of every tensor. Padding must add nothing: 0 where theta and g are 0.
 struct Prepared {

@@ -13,4 +13,6 @@ fn lane_sum(x: Lane) -> f32 { return x; }
 fn lane_max(x: Lane) -> f32 { return x; }
 fn lane_count(mask: LaneMask) -> u32 { return select(0u, 1u, mask); }
 fn lane_ids(first: u32) -> LaneBits { return first; }
+fn lane_get(x: Lane, i: u32) -> f32 { return x; }
+fn lane_set(x: Lane, i: u32, value: f32) -> Lane { return value; }
 fn lane_top(x: LaneBits) -> u32 { return x; }

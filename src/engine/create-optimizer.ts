@@ -163,11 +163,12 @@ export async function createOptimizer(
 function shapesOf(
   definition: RuleDefinition,
   groups: readonly Group[],
-): Pick<RuleKernels, "numbersOf" | "orthogonalizes"> {
-  const { numbersOf, orthogonalizes, slots } = definition;
+): Pick<RuleKernels, "numbersOf" | "factored" | "orthogonalizes"> {
+  const { numbersOf, extraState, orthogonalizes, slots } = definition;
   const hyperOf = ({ group }: Tensor): HyperOptions => (groups[group] as Group).hyper;
   return {
     numbersOf: numbersOf && ((tensor) => numbersOf(hyperOf(tensor), tensor.shape)),
+    factored: extraState && ((tensor) => extraState(hyperOf(tensor), tensor.shape).factored),
     orthogonalizes: orthogonalizes && {
       slot: slots.indexOf(orthogonalizes.slot),
       matrices: (tensor) => orthogonalizes.matrices(hyperOf(tensor), tensor.shape),

@@ -3,7 +3,7 @@
  * where there are any.
  */
 import { OptionError } from "../errors.ts";
-import { slotRanges, type Tensor } from "../host/memory.ts";
+import { rangeOf, slotPieces, type Tensor } from "../host/memory.ts";
 import type { Group } from "./groups.ts";
 import { extraSlot, type Overrides } from "./overrides.ts";
 
@@ -40,7 +40,9 @@ export function fillExtraSlots(
     for (const name of overrides.extraSlots) {
       if (name === "anchor" && toward === undefined) continue;
       const values = name === "anchor" && typeof toward === "object" ? toward[tensor.name] : undefined;
-      for (const { buffer, offset, size, from, count } of slotRanges(tensor, extraSlot(overrides, name) as number)) {
+      for (const piece of slotPieces(tensor, extraSlot(overrides, name) as number)) {
+        const { from, count } = piece;
+        const { buffer, offset, size } = rangeOf(piece);
         if (values) device.queue.writeBuffer(buffer, offset, values as Float32Array<ArrayBuffer>, from, count);
         else encoder.copyBufferToBuffer(tensor.param.buffer, tensor.param.offset + from * 4, buffer, offset, size);
       }

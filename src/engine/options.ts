@@ -4,7 +4,7 @@ import type { BufferRange, TensorSpec } from "../host/memory.ts";
 import { checkBoolean, checkKeys, checkNumber } from "./checks.ts";
 import { type Group, type GroupOptions, type GroupSpec, groupOf, type MatchedRule, type RuleSpec } from "./groups.ts";
 import type { LossScaleOptions, LossScaler } from "./loss-scaler.ts";
-import type { Rule } from "./rule.ts";
+import type { HyperOptions, Rule } from "./rule.ts";
 
 /** A range of a buffer, in bytes; default offset 0 and the tensor's size. The offset must be a multiple of 256. */
 export interface BufferSlice {
@@ -244,7 +244,8 @@ export function checkParams(
     const { rule } = groups[group] as Group;
     const refused = rules[rule]?.definition.refuses?.(info.shape);
     if (refused !== undefined) throw new OptionError(where, `${at}.shape (${name})`, refused, info.shape);
-    const placed = { size, group, rule, order: taken.size + i };
+    const extra = rules[rule]?.definition.extraState?.(groups[group]?.hyper as HyperOptions, info.shape).elements;
+    const placed = { size, group, rule, order: taken.size + i, ...(extra && { extra }) };
     if (param === undefined && grad === undefined) return { ...info, ...placed, data };
     if (data !== undefined)
       throw new OptionError(

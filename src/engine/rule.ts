@@ -25,6 +25,14 @@ export interface Recursion<O> {
   ) => { readonly carry: Carry; readonly hyper: Readonly<Record<string, number>> };
 }
 
+/** State of a tensor that is not one number per element: `elements` numbers, of which `parts` are saved, each by its name. */
+export interface ExtraState {
+  readonly elements: number;
+  readonly parts: readonly { readonly name: string; readonly at: number; readonly size: number }[];
+  /** The tensor is seen as [outer, rows, cols, inner], and its second moments are factored; see `shaders/factor.wgsl`. */
+  readonly factored?: { readonly rows: number; readonly cols: number; readonly inner: number };
+}
+
 /** A rule: its WGSL, its state, and how its options become numbers. `O` are its options, all present. */
 export interface RuleDefinition<O extends HyperOptions = HyperOptions> {
   /** Name in messages and state dicts, kebab-case. */
@@ -70,6 +78,8 @@ export interface RuleDefinition<O extends HyperOptions = HyperOptions> {
   readonly numbers?: readonly (string | undefined)[];
   /** Numbers of a tensor that follow from its shape and are settled at creation; found in `tensor_numbers`. Not with `settles`. */
   readonly numbersOf?: (options: O, shape: readonly number[]) => readonly number[];
+  /** State that is not one number per element; found by `load_extra` and its like. The WGSL has `factor_square` and `factor_mean`. */
+  readonly extraState?: (options: O, shape: readonly number[]) => ExtraState;
   /** Why a tensor of this shape cannot follow the rule, as "must ..."; undefined if it can. */
   readonly refuses?: (shape: readonly number[]) => string | undefined;
   /** What lies in a slot after `prepare_rule` is orthogonalized as matrices before the update. */

@@ -2,6 +2,7 @@
  * The table of rules. One row per optimizer: its WGSL file, its state, and its options as numbers. A row that is not imported
  * is not in the bundle.
  */
+export * from "./rules/adafactor.ts";
 export * from "./rules/adam.ts";
 export * from "./rules/adaptive.ts";
 export * from "./rules/adopt.ts";

@@ -1,6 +1,6 @@
 /** State dicts: everything by tensor name, versioned, exact; hyper-parameters apart from state. */
 import { StateDictError } from "../errors.ts";
-import { slotRanges, type Tensor, type Window } from "../host/memory.ts";
+import { extraPieces, rangeOf, type StatePiece, slotPieces, type Tensor, type Window } from "../host/memory.ts";
 import { CONTROL, SHARED_NUMBERS, TENSOR_CONTROL, TENSOR_NUMBERS, Words } from "../kernels/layouts.ts";
 import type { GroupPast } from "./group-records.ts";
 import { type Group, valueAt } from "./groups.ts";
@@ -71,19 +71,21 @@ export interface StateTarget {
   readonly scale: GPUBuffer | undefined;
 }
 
-/** A tensor's slots: name and place among the state slots. */
-function slotsOf(target: StateTarget, tensor: Tensor): { name: string; slot: number }[] {
+/** A tensor's state that is saved: its parts by name, and where they lie. */
+function slotsOf(target: StateTarget, tensor: Tensor): { name: string; size: number; pieces: StatePiece[] }[] {
   const { definition, overrides } = ruleOf(target, tensor);
   const group = target.groups[tensor.group] as Group;
-  const slots = definition.slots
-    .map((name, slot) => ({ name, slot }))
-    .filter(({ name, slot }) => slot < overrides.ruleSlots && (definition.usesSlot?.(name, group.hyper) ?? true))
-    .filter(({ name }) => !definition.scratch?.includes(name));
-  for (const name of overrides.extraSlots) {
-    if (name !== "anchor" || group.toward !== undefined)
-      slots.push({ name, slot: extraSlot(overrides, name) as number });
-  }
-  return slots;
+  const slot = (name: string, i: number) => ({ name, size: tensor.size, pieces: slotPieces(tensor, i) });
+  const own = definition.slots.flatMap((name, i) => {
+    const used = i < overrides.ruleSlots && (definition.usesSlot?.(name, group.hyper) ?? true);
+    return used && !definition.scratch?.includes(name) ? [slot(name, i)] : [];
+  });
+  const common = overrides.extraSlots.flatMap((name) =>
+    name !== "anchor" || group.toward !== undefined ? [slot(name, extraSlot(overrides, name) as number)] : [],
+  );
+  const { parts = [] } = definition.extraState?.(group.hyper, tensor.shape) ?? {};
+  const extra = parts.map(({ name, at, size }) => ({ name, size, pieces: extraPieces(tensor, at, size) }));
+  return [...own, ...common, ...extra];
 }
 
 function ruleOf({ rules }: StateTarget, tensor: Tensor): StateTarget["rules"][number] {
@@ -132,18 +134,17 @@ export async function readTensors(
   const [control, scale, ...memory] = (await data) as [ArrayBuffer, ArrayBuffer, ...ArrayBuffer[]];
   const words = new Words(control);
   const floats = memory.map((buffer) => new Float32Array(buffer));
-  const gather = (tensor: Tensor, which: 0 | 1, slot: number): Float32Array => {
-    const values = new Float32Array(tensor.size);
-    for (const { window, from, at, count } of tensor.pieces) {
+  const gather = (which: 0 | 1, size: number, pieces: readonly StatePiece[]): Float32Array => {
+    const values = new Float32Array(size);
+    for (const { window, first, from, count } of pieces) {
       const source = floats[2 * windows.indexOf(window) + which] as Float32Array;
-      const first = slot * window.stride + at;
       values.set(source.subarray(first, first + count), from);
     }
     return values;
   };
   const result: Record<string, TensorState> = {};
   for (const tensor of tensors) {
-    const slots = slotsOf(target, tensor).map(({ name, slot }) => [name, gather(tensor, 1, slot)] as const);
+    const slots = slotsOf(target, tensor).map(({ name, size, pieces }) => [name, gather(1, size, pieces)] as const);
     const decided = words.read(TENSOR_CONTROL, CONTROL.length + tensor.index * TENSOR_CONTROL.length);
     const step = (counts[tensor.index] as number) - decided.skipped;
     const { definition } = ruleOf(target, tensor);
@@ -152,7 +153,11 @@ export async function readTensors(
     result[tensor.name] = {
       shape: tensor.shape,
       step,
-      param: gather(tensor, 0, 0),
+      param: gather(
+        0,
+        tensor.size,
+        tensor.pieces.map(({ at, ...piece }) => ({ ...piece, first: at })),
+      ),
       slots: Object.fromEntries(slots),
       ...(numbers.length > 0 && { numbers: Object.fromEntries(numbers) }),
       ...(scalars && { scalars }),
@@ -294,7 +299,7 @@ export function checkState(state: StateDict, target: StateTarget): void {
     expect(`${at}: usage of the buffer to load into`, (usage & COPY_DST) !== 0, "COPY_DST", usage);
     const slots = slotsOf(target, tensor);
     const gotSlots = typeof got.slots === "object" && got.slots !== null ? got.slots : {};
-    for (const { name } of slots) values(`${at}: slots.${name}`, gotSlots[name], tensor.size);
+    for (const { name, size } of slots) values(`${at}: slots.${name}`, gotSlots[name], size);
     for (const name of Object.keys(gotSlots))
       if (!slots.some((s) => s.name === name)) differences.push(`${at}: slots.${name} is unknown here`);
   }
@@ -307,9 +312,11 @@ export function applyState(target: StateTarget, state: StateDict): void {
   for (const tensor of target.tensors) {
     const { param, slots } = state.tensors[tensor.name] as TensorState;
     write(queue, tensor.param.buffer, tensor.param.offset, param, 0, tensor.size);
-    for (const { name, slot } of slotsOf(target, tensor)) {
-      for (const { buffer, offset, from, count } of slotRanges(tensor, slot))
-        write(queue, buffer, offset, slots[name] as Float32Array, from, count);
+    for (const { name, pieces } of slotsOf(target, tensor)) {
+      for (const piece of pieces) {
+        const { buffer, offset } = rangeOf(piece);
+        write(queue, buffer, offset, slots[name] as Float32Array, piece.from, piece.count);
+      }
     }
   }
   const control = new Words(CONTROL.length + TENSOR_CONTROL.length * target.tensors.length);

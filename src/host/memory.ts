@@ -28,6 +28,8 @@ export interface TensorSpec {
   readonly rule: number;
   /** Place in the order in which tensors were given. */
   readonly order: number;
+  /** Numbers of state that are not one per element; default none. */
+  readonly extra?: number;
   readonly data?: Float32Array | undefined;
   readonly attached?: { param: BufferRange; grad: BufferRange } | undefined;
 }
@@ -51,6 +53,9 @@ export interface Tensor {
   group: number;
   readonly rule: number;
   readonly order: number;
+  /** Its numbers of state that are not one per element: how many, and where they begin behind the slots of its window. */
+  readonly extra: number;
+  extraAt: number;
   param: BufferRange;
   grad: BufferRange;
   readonly firstChunk: number;
@@ -73,6 +78,8 @@ export interface Window {
   state: BufferRange;
   /** Distance of two state slots, in elements. */
   stride: number;
+  /** Elements of state behind the slots. */
+  extra: number;
 }
 
 /** A row of the chunk table: in packed elements. */
@@ -212,7 +219,8 @@ export class Memory {
     // The state of a window is one binding, and lies in one buffer.
     const most = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
     const largestOf = (rule: number): number => {
-      const ofRule = slots[rule] ?? 0;
+      // What is not one number per element may take as much as a slot, and some.
+      const ofRule = (slots[rule] ?? 0) + 3 * Number(placed.some(({ spec }) => spec.rule === rule && spec.extra));
       const largest = Math.floor(most / 4 / Math.max(1, ofRule) / chunk) * chunk;
       if (largest === 0) {
         throw new DeviceError(
@@ -234,6 +242,8 @@ export class Memory {
         group: spec.group,
         rule: spec.rule,
         order: spec.order,
+        extra: spec.extra ?? 0,
+        extraAt: 0,
         param: { buffer: param.buffer, offset: param.offset + at * 4, size: bytes },
         grad: { buffer: grad.buffer, offset: grad.offset + at * 4, size: bytes },
         firstChunk: this.#chunksBefore + this.chunks.length,
@@ -257,6 +267,7 @@ export class Memory {
             grad,
             state: param,
             stride: 0,
+            extra: 0,
           };
           this.windows.push(window);
         }
@@ -277,6 +288,12 @@ export class Memory {
           tensor.pieces[tensor.pieces.length - 1] = { ...piece, count: piece.count + count };
         else tensor.pieces.push({ window, from, at: at + from - begin, count });
       }
+      const [piece, second] = tensor.pieces;
+      if (tensor.extra > 0 && piece) {
+        if (second) throw new DeviceError(`${this.#where}: ${spec.name} is too large for a binding of this device`);
+        tensor.extraAt = piece.window.extra;
+        piece.window.extra += align(tensor.extra);
+      }
     }
   }
 
@@ -286,7 +303,7 @@ export class Memory {
     this.#allocate(
       "state",
       windows,
-      (w) => Math.max(ALIGNMENT_BYTES, w.stride * (slots[w.rule] ?? 0) * 4),
+      (w) => Math.max(ALIGNMENT_BYTES, (w.stride * (slots[w.rule] ?? 0) + w.extra) * 4),
       (w, range) => {
         w.state = range;
       },
@@ -333,13 +350,37 @@ export class Memory {
   }
 }
 
+/** Part of a tensor's state: elements `from` to `from + count` of it, at element `first` of the window's state. */
+export interface StatePiece {
+  readonly window: Window;
+  readonly first: number;
+  readonly from: number;
+  readonly count: number;
+}
+
 /** Where a state slot of a tensor lies; in several pieces if the tensor spans windows. */
-export function slotRanges(tensor: Tensor, slot: number): (BufferRange & { from: number; count: number })[] {
+export function slotPieces(tensor: Tensor, slot: number): StatePiece[] {
   return tensor.pieces.map(({ window, from, at, count }) => ({
-    buffer: window.state.buffer,
-    offset: window.state.offset + (slot * window.stride + at) * 4,
-    size: count * 4,
+    window,
+    first: slot * window.stride + at,
     from,
     count,
   }));
+}
+
+/** Where `count` of a tensor's numbers lie that are not one per element, from number `at` on. */
+export function extraPieces(tensor: Tensor, at: number, count: number): StatePiece[] {
+  const window = tensor.pieces[0]?.window;
+  return window ? [{ window, first: extraBegin(tensor) + at, from: 0, count }] : [];
+}
+
+/** The element of its window's state where a tensor's numbers begin that are not one per element. */
+export function extraBegin({ pieces, extraAt }: Tensor): number {
+  const window = pieces[0]?.window;
+  return window ? window.state.size / 4 - window.extra + extraAt : 0;
+}
+
+/** The bytes of a piece. */
+export function rangeOf({ window, first, count }: StatePiece): BufferRange {
+  return { buffer: window.state.buffer, offset: window.state.offset + first * 4, size: count * 4 };
 }

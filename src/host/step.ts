@@ -19,7 +19,7 @@ import { F32, F32X4, type Storage } from "../kernels/storage.ts";
 import { NO_AVERAGE, NO_FIGURES, PLAIN_DECAY, UPDATE } from "../kernels/update.ts";
 import type { WgslFile } from "../kernels/wgsl.ts";
 import type { Limits } from "./limits.ts";
-import type { BufferRange, Memory, Tensor, Window } from "./memory.ts";
+import { type BufferRange, extraBegin, type Memory, type Tensor, type Window } from "./memory.ts";
 import type { NewtonSchulz } from "./newton-schulz.ts";
 import { type Compiled, compileKernel } from "./pipelines.ts";
 
@@ -39,6 +39,10 @@ export interface RuleKernels {
   readonly evaluates: boolean;
   /** Numbers of a tensor that are settled at creation. */
   readonly numbersOf: ((tensor: Tensor) => readonly number[]) | undefined;
+  /** How a tensor's second moments are factored, if they are. */
+  readonly factored:
+    | ((tensor: Tensor) => { readonly rows: number; readonly cols: number; readonly inner: number } | undefined)
+    | undefined;
   /** The state slot that is orthogonalized before the update, and as which matrices a tensor's is. */
   readonly orthogonalizes:
     | { readonly slot: number; readonly matrices: (tensor: Tensor) => Omit<Matrices, "offset"> }
@@ -90,6 +94,8 @@ const COPY_DST = 0x8;
 type Variant =
   | "measure"
   | "control"
+  | "factor"
+  | "factor means"
   | "prepare"
   | "settle"
   | "update"
@@ -167,19 +173,31 @@ export class StepEncoder {
     const { rules, measure, averages, monitors, accumulates, clipsValue } = this.#options;
     const prepares = rules.some((r) => r.prepares || r.cautiousUpdates);
     const settles = rules.some((r) => r.settles || r.cautiousUpdates);
-    const [measuring, deciding, monitored, summing, modified, accumulating, averaged, preparing, settling, evaluating] =
-      await Promise.all([
-        measure && import("../kernels/measure.ts"),
-        measure && import("../kernels/control.ts"),
-        monitors && import("../kernels/norm-figures.ts"),
-        monitors && import("../kernels/summarize.ts"),
-        rules.some((r) => r.modifiesDecay) && import("../kernels/modified-decay.ts"),
-        accumulates && import("../kernels/accumulate.ts"),
-        averages && import("../kernels/averages.ts"),
-        prepares && import("../kernels/prepare.ts"),
-        settles && import("../kernels/settle.ts"),
-        rules.some((r) => r.evaluates) && import("../kernels/evaluate.ts"),
-      ]);
+    const [
+      measuring,
+      deciding,
+      monitored,
+      summing,
+      modified,
+      accumulating,
+      averaged,
+      preparing,
+      settling,
+      evaluating,
+      factoring,
+    ] = await Promise.all([
+      measure && import("../kernels/measure.ts"),
+      measure && import("../kernels/control.ts"),
+      monitors && import("../kernels/norm-figures.ts"),
+      monitors && import("../kernels/summarize.ts"),
+      rules.some((r) => r.modifiesDecay) && import("../kernels/modified-decay.ts"),
+      accumulates && import("../kernels/accumulate.ts"),
+      averages && import("../kernels/averages.ts"),
+      prepares && import("../kernels/prepare.ts"),
+      settles && import("../kernels/settle.ts"),
+      rules.some((r) => r.evaluates) && import("../kernels/evaluate.ts"),
+      rules.some((r) => r.factored) && import("../kernels/factor.ts"),
+    ]);
     const jobs: Promise<void>[] = [];
     const add = (
       variant: Variant,
@@ -218,6 +236,11 @@ export class StepEncoder {
           const constants = { ...forUpdate, FIGURES_GRAD: Number(!measure) };
           const figures = monitored.NORM_FIGURES;
           add("update figures", storage, monitored.UPDATE_FIGURES, constants, { ...links, figures }, r);
+        }
+        if (factoring && rule.factored) {
+          const constants = { ...overrides.shell, ...overrides.rule };
+          add("factor", storage, factoring.FACTOR, constants, links, r);
+          add("factor means", storage, factoring.FACTOR, { ...constants, MEANS: 1 }, links, r);
         }
         if (evaluating && evaluates) {
           const { CLIP_VALUE, KEEP_NON_FINITE, COUPLED, ANCHOR_SLOT, ...shell } = overrides.shell;
@@ -345,7 +368,9 @@ export class StepEncoder {
     const { size, rule } = tensor;
     const numbers = this.#options.rules[rule]?.numbersOf?.(tensor) ?? [];
     const named = Object.fromEntries(numbers.map((n, i) => [TENSOR_NUMBERS[i] as string, n]));
-    return { factor: this.#options.unscale, size, rule, ...named };
+    const extra = tensor.extra > 0 ? { extra: extraBegin(tensor) } : {};
+    const factored = this.#options.rules[rule]?.factored?.(tensor);
+    return { factor: this.#options.unscale, size, rule, ...extra, ...factored, ...named };
   }
 
   /** Whether steps may wait in encoders of the caller's: what they are going to read must not be written over. */
@@ -443,6 +468,8 @@ export class StepEncoder {
         this.#overWindows(pass, plan.slot, "measure");
         this.#once(pass, plan.slot, "control");
       }
+      this.#overWindows(pass, plan.slot, "factor");
+      this.#overWindows(pass, plan.slot, "factor means");
       this.#overWindows(pass, plan.slot, "prepare", (rule) => !this.#options.rules[rule]?.estimates);
       this.#once(pass, plan.slot, "settle");
       for (const matrices of this.#newtonSchulz) matrices.encode(pass);

@@ -5,6 +5,7 @@ import settle from "../../shaders/settle.wgsl?raw";
 import cautious from "../../shaders/settlement/cautious.wgsl?raw";
 import tensor from "../../shaders/settlement/tensor.wgsl?raw";
 import together from "../../shaders/settlement/together.wgsl?raw";
+import f32 from "../../shaders/storage/f32.wgsl?raw";
 import type { Kernel } from "./kernel.ts";
 import type { WgslFile } from "./wgsl.ts";
 
@@ -16,6 +17,7 @@ export const SETTLE: Kernel = {
     "lib/group-record": groupRecord,
     "lib/records": records,
     "lib/rule-inputs": ruleInputs,
+    "storage/f32": f32,
   },
   entryPoint: "settle",
   bindings: [

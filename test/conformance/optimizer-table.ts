@@ -80,6 +80,11 @@ export const OPTIMIZERS: Readonly<Record<string, Entry>> = {
   AdamW: { rule: "adamw", options: ofAdam },
   Adamax: { rule: "adamax", options: { ...shared, betas, eps } },
   NAdam: { rule: "nadam", options: { ...shared, betas, eps, momentum_decay: number("momentumDecay") } },
+  "NAdam@1.13": {
+    rule: "nadam",
+    options: { ...shared, betas, eps, momentum_decay: number("momentumDecay") },
+    fixed: { convention: "torch-1.13" },
+  },
   "NAdamW@timm": { rule: "nadamw", options: { ...shared, betas, eps } },
   RAdam: { rule: "radam", options: { ...shared, betas, eps } },
   AdaBelief: {
@@ -191,8 +196,8 @@ export const OPTIMIZERS: Readonly<Record<string, Entry>> = {
   "Adafactor@transformers": {
     rule: "adafactor",
     options: { ...ofAdafactor, lr: orNone(number("lr")), eps: numbers("eps", 2), relative_step: flag("relativeStep") },
+    defaults: { relative_step: true },
     fixed: { convention: "transformers" },
-    notYet: "the engine has no adafactor yet",
   },
   "Adafactor@timm": {
     rule: "adafactor",
@@ -205,13 +210,11 @@ export const OPTIMIZERS: Readonly<Record<string, Entry>> = {
     },
     fixed: { convention: "timm" },
     finish: relativeWithoutLr,
-    notYet: "the engine has no adafactor yet",
   },
   "Adafactor@torch2": {
     rule: "adafactor",
     options: { ...shared, eps: torchEps, d: number("clipThreshold"), beta2_decay: negated("decayRate") },
     fixed: { convention: "torch" },
-    notYet: "the engine has no adafactor yet",
   },
   Prodigy: {
     rule: "prodigy",

@@ -10,9 +10,7 @@ import { type Entry, OPTIMIZERS } from "./optimizer-table.ts";
 export type { GroupOptions, RuleName, WholeOptions } from "./convert.ts";
 
 /** What will not be there, and why. */
-const NEVER: Readonly<Record<string, string>> = {
-  "NAdam@1.13": "a defect of PyTorch 1.13, mended in 2.0: mu_t enters the product twice",
-};
+const NEVER: Readonly<Record<string, string>> = {};
 
 const LOOKAHEAD = "Lookahead@timm";
 

@@ -4,6 +4,8 @@ type Options = {
   readonly betas?: readonly [number, number];
   readonly eps?: number;
   readonly momentumDecay?: number;
+  /** PyTorch's before 2.0 has mu_t twice in the second product. */
+  readonly convention?: "torch" | "torch-1.13";
 };
 
 /**
@@ -19,7 +21,8 @@ export const nadam: TwinRule<Options> = {
   decayMode: "coupled",
   lr: 2e-3,
   weightDecay: 0,
-  update(g, state, { betas: [beta1, beta2] = [0.9, 0.999], eps = 1e-8, momentumDecay = 4e-3 }, lr) {
+  update(g, state, options, lr) {
+    const { betas: [beta1, beta2] = [0.9, 0.999], eps = 1e-8, momentumDecay = 4e-3, convention } = options;
     const m = zeroSlot(state, "exp_avg", g.length);
     const v = zeroSlot(state, "exp_avg_sq", g.length);
     const momentum = (t: number) => beta1 * (1 - 0.5 * 0.96 ** (t * momentumDecay));
@@ -31,7 +34,8 @@ export const nadam: TwinRule<Options> = {
       m[i] = beta1 * m[i]! + (1 - beta1) * gi;
       v[i] = beta2 * v[i]! + (1 - beta2) * gi * gi;
       const denominator = Math.sqrt(v[i]! / (1 - beta2 ** state.step)) + eps;
-      return (lr * (((1 - now) / (1 - product)) * gi + (next / (1 - product * next)) * m[i]!)) / denominator;
+      const twice = convention === "torch-1.13" ? now : 1;
+      return (lr * (((1 - now) / (1 - product)) * gi + (next / (1 - twice * product * next)) * m[i]!)) / denominator;
     });
   },
 };

@@ -11,6 +11,11 @@ export type NadamOptions = {
   eps: number;
   /** psi, >= 0: how fast the momentum rises from beta1 / 2 to beta1; default 4e-3. */
   momentumDecay: number;
+  /**
+   * `torch`, or `torch-1.13` to continue runs of PyTorch before 2.0, which had mu_t twice in the product beside m: a defect, mended
+   * there. Default `torch`.
+   */
+  convention: "torch" | "torch-1.13";
   /** Ascend instead of descend; default false. */
   maximize: boolean;
 };
@@ -26,7 +31,8 @@ export type NadamOptions = {
 export const nadam: (options?: Partial<NadamOptions>) => Rule = /* @__PURE__ */ defineRule<NadamOptions>({
   name: "nadam",
   wgsl: nadamWgsl,
-  defaults: { betas: [0.9, 0.999], eps: 1e-8, momentumDecay: 4e-3, maximize: false },
+  defaults: { betas: [0.9, 0.999], eps: 1e-8, momentumDecay: 4e-3, convention: "torch", maximize: false },
+  choices: { convention: ["torch", "torch-1.13"] },
   lr: 2e-3,
   decayMode: "coupled",
   slots: ["exp_avg", "exp_avg_sq"],
@@ -37,11 +43,14 @@ export const nadam: (options?: Partial<NadamOptions>) => Rule = /* @__PURE__ */ 
     one_minus_beta2: 1 - beta2,
     eps: Math.max(eps, SMALLEST),
   }),
-  stepRow: ({ betas: [beta1, beta2], momentumDecay: psi }, t) => ({
-    g_factor: (1 - momentum(beta1, psi, t)) / (1 - momentumProduct(beta1, psi, t)),
-    m_factor: momentum(beta1, psi, t + 1) / (1 - momentumProduct(beta1, psi, t + 1)),
-    v_correction: 1 / Math.sqrt(oneMinusPower(beta2, t)),
-  }),
+  stepRow: ({ betas: [beta1, beta2], momentumDecay: psi, convention }, t) => {
+    const twice = convention === "torch" ? 1 : momentum(beta1, psi, t);
+    return {
+      g_factor: (1 - momentum(beta1, psi, t)) / (1 - momentumProduct(beta1, psi, t)),
+      m_factor: momentum(beta1, psi, t + 1) / (1 - twice * momentumProduct(beta1, psi, t + 1)),
+      v_correction: 1 / Math.sqrt(oneMinusPower(beta2, t)),
+    };
+  },
   lastStepRow: ({ betas, momentumDecay: psi }) => {
     // 1 - mu_t, which may be as small as 1 - beta1, is the last to settle.
     const settled = psi === 0 ? 1 : powerEnds(0.96, (1 - betas[0]) * 2 ** -25) / psi;
