@@ -206,6 +206,42 @@ export class FusedState {
     return rebuild(params, ours.values());
   }
 
+  /**
+   * New arrays with the parameters to evaluate: the average with `ema` or `swa`, x with Schedule-Free rules, else equal values.
+   * Training goes on with the parameters themselves. Takes over its argument, the whole tree.
+   *
+   * @throws {OptionError} {@link LifecycleError}
+   */
+  evalParams<Params>(params: Params): Params {
+    const engine = this.#engine("evalParams");
+    const leaves = this.#whole("evalParams", params);
+    const copies = new Map([...leaves].map(([name, array]) => [name, array.mul(1)]));
+    this.#attach(engine, copies);
+    engine.eval();
+    // What the engine brings back, the trained values, nobody needs: the arrays of the caller still have them.
+    const [param, grad] = this.#openSpares();
+    for (const name of copies.keys()) engine.attach(name, { param: { buffer: param }, grad: { buffer: grad } });
+    engine.train();
+    return rebuild(params, copies.values());
+  }
+
+  /**
+   * For rules that estimate something beside their steps, as `sophiag` its Hessian: takes gradients of that kind into the state,
+   * without an update. Takes over both arguments, whole trees.
+   *
+   * @throws {OptionError} if no rule estimates, and for trees that do not fit. @throws {LifecycleError}
+   */
+  estimate<Params>(grads: NoInfer<Params>, params: Params): void {
+    const engine = this.#engine("estimate");
+    const values = this.#whole("estimate", params);
+    const slopes = this.#whole("estimate", grads, "grads");
+    checkReferences("estimate", ["params", values], ["grads", slopes]);
+    for (const [name, array] of values)
+      engine.attach(name, { param: { buffer: bufferOf(array) }, grad: { buffer: bufferOf(slopes.get(name)!) } });
+    engine.estimate();
+    for (const array of [...values.values(), ...slopes.values()]) array.dispose();
+  }
+
   /** Frees the state. Parameters are not its own. */
   dispose(): void {
     this.#optimizer?.destroy();
@@ -271,11 +307,11 @@ export class FusedState {
     return leaves;
   }
 
-  #whole(where: string, params: unknown): ReadonlyMap<string, JaxArray> {
-    const leaves = this.#known(where, "params", leavesOf(where, "params", params));
+  #whole(where: string, tree: unknown, option = "params"): ReadonlyMap<string, JaxArray> {
+    const leaves = this.#known(where, option, leavesOf(where, option, tree));
     for (const name of this.#shapes.keys())
-      if (!leaves.has(name)) throw new OptionError(where, `params.${name}`, "must be an array", undefined);
-    checkReferences(where, ["params", leaves]);
+      if (!leaves.has(name)) throw new OptionError(where, `${option}.${name}`, "must be an array", undefined);
+    checkReferences(where, [option, leaves]);
     return leaves as ReadonlyMap<string, JaxArray>;
   }
 
