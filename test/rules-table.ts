@@ -20,6 +20,7 @@ import {
   lars,
   lion,
   madgrad,
+  muon,
   nadam,
   nadamw,
   novograd,
@@ -49,6 +50,7 @@ import { laprop as lapropTwin } from "./reference/laprop.ts";
 import { lars as larsTwin } from "./reference/lars.ts";
 import { lion as lionTwin } from "./reference/lion.ts";
 import { madgrad as madgradTwin } from "./reference/madgrad.ts";
+import { muon as muonTwin } from "./reference/muon.ts";
 import { nadam as nadamTwin } from "./reference/nadam.ts";
 import { nadamw as nadamwTwin } from "./reference/nadamw.ts";
 import { novograd as novogradTwin } from "./reference/novograd.ts";
@@ -86,6 +88,8 @@ export interface RuleRow {
   readonly draw: (random: Random) => RowOptions;
   /** A change of options that may come at any time. */
   readonly change: RowOptions;
+  /** The shape that a tensor must have in place of this one, with as many elements; default any shape. */
+  readonly shape?: (shape: readonly number[]) => readonly number[];
   /** Slots that a zero gradient leaves other than zero, and why. */
   readonly traces?: { readonly slots: readonly string[]; readonly because: string };
   /** Why parameters move although lr is 0. */
@@ -126,6 +130,16 @@ const betas = (random: Random): [number, number] => [between(random, 0, 0.99), b
 const threeBetas = (random: Random): [number, number, number] => [...betas(random), between(random, 0.5, 0.9999)];
 const eps = (random: Random) => 10 ** between(random, -9, -3);
 const coin = (random: Random) => random() < 0.5;
+const pick = <T>(random: Random, all: readonly T[]): T => all[Math.floor(all.length * random())]!;
+
+/** A matrix in the place of what is none, as square as its size allows. */
+function matrixOf(shape: readonly number[]): readonly number[] {
+  if (shape.length >= 2) return shape;
+  const [size = 1] = shape;
+  let rows = Math.floor(Math.sqrt(size));
+  while (rows > 1 && size % rows !== 0) rows--;
+  return [Math.max(1, rows), size / Math.max(1, rows)];
+}
 
 export const RULES: readonly RuleRow[] = [
   {
@@ -577,6 +591,23 @@ export const RULES: readonly RuleRow[] = [
       maximize: coin(random),
     }),
     change: { betas: [0.9, 0.9], rho: 0.1 },
+  },
+  {
+    name: "muon",
+    rule: muon(),
+    twin: muonTwin,
+    options: {},
+    shape: matrixOf,
+    draw: (random) => ({
+      momentum: between(random, 0, 0.99),
+      nesterov: coin(random),
+      nsSteps: 1 + Math.floor(6 * random()),
+      eps: eps(random),
+      adjustLrFn: pick(random, ["original", "match_rms_adamw", "spectral_unclamped"]),
+      convention: pick(random, ["torch", "keller-jordan"]),
+      maximize: coin(random),
+    }),
+    change: { momentum: 0.8, nesterov: false },
   },
 ];
 

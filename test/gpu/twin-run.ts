@@ -87,7 +87,7 @@ export function stepWith(optimizer: Optimizer, grads: readonly (Float32Array | n
 
 /**
  * The twin in float64, and four more of it for the error to be expected: their parameters and state are rounded to float32
- * after every step, and for three of them every input is off by half a unit in the last place.
+ * after every step, and what iterations in between give; for three of them every input is off by half a unit in the last place.
  */
 export class Twins {
   readonly truth: Twin;
@@ -102,7 +102,7 @@ export class Twins {
       const random = randomFrom(run);
       const off = (x: ArrayLike<number>) =>
         Float64Array.from(x, (v) => (run === 0 ? v : v * (1 + (random() < 0.5 ? 1 : -1) * 2 ** -24)));
-      return { twin: makeTwin(problem, data.map(off), more), off };
+      return { twin: makeTwin(problem, data.map(off), { ...more, round: Math.fround }), off };
     });
   }
 
@@ -186,7 +186,7 @@ function makeTwin(problem: Problem, data: readonly ArrayLike<number>[], more: Pa
     rule: row.twin,
     tensors: data.map((values, k) => {
       const anchor = anchorOf(k);
-      return { data: values, group: groupOf(problem, k), ...(anchor && { anchor }) };
+      return { data: values, shape: problem.shapes[k]!, group: groupOf(problem, k), ...(anchor && { anchor }) };
     }),
     groups: groups.map(({ toward: _, lrScale = 1, lr = 1e-3, ...group }) => ({
       ...group,

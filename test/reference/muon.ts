@@ -9,7 +9,6 @@ type Options = {
   readonly nsSteps?: number;
   readonly nsCoefficients?: readonly [number, number, number];
   readonly eps?: number;
-  /** torch's only. */
   readonly adjustLrFn?: "original" | "match_rms_adamw" | "spectral_unclamped";
 };
 
@@ -21,7 +20,7 @@ export const muon: TwinRule<Options> = {
   name: "muon",
   decayMode: "decoupled",
   weightDecay: 0.1,
-  update(g, state, options, lr, { shape }) {
+  update(g, state, options, lr, { shape, round }) {
     const { convention = "torch", momentum = 0.95, nesterov = true, eps = 1e-7 } = options;
     const { nsSteps = 5, nsCoefficients = QUINTIC } = options;
     const b = zeroSlot(state, "momentum_buffer", g.length);
@@ -40,16 +39,15 @@ export const muon: TwinRule<Options> = {
     };
     const out = new Float64Array(g.length);
     const size = rows * cols;
-    for (let at = 0; at < g.length; at += size) out.set(newtonSchulz(u.subarray(at, at + size), iteration), at);
+    for (let at = 0; at < g.length; at += size) out.set(newtonSchulz(u.subarray(at, at + size), iteration, round), at);
     const scale = lr * scaleOf(options, shape);
     return out.map((x) => scale * x);
   },
 };
 
-/** How the step grows with the shape. Keller Jordan's looks at the last two dimensions, of convolutions too. */
-function scaleOf({ convention = "torch", adjustLrFn = "original" }: Options, shape: readonly number[]): number {
+/** How the step grows with the shape: by its last two dimensions, of convolutions too. */
+function scaleOf({ adjustLrFn = "original" }: Options, shape: readonly number[]): number {
   const [rows, cols] = [shape.at(-2)!, shape.at(-1)!];
-  if (convention === "torch" && adjustLrFn === "match_rms_adamw") return 0.2 * Math.sqrt(Math.max(rows, cols));
-  if (convention === "torch" && adjustLrFn === "spectral_unclamped") return Math.sqrt(rows / cols);
-  return Math.sqrt(Math.max(1, rows / cols));
+  if (adjustLrFn === "match_rms_adamw") return 0.2 * Math.sqrt(Math.max(rows, cols));
+  return Math.sqrt(adjustLrFn === "original" ? Math.max(1, rows / cols) : rows / cols);
 }

@@ -27,6 +27,8 @@ export interface UpdateContext {
   readonly firstDecay: number;
   /** Weight decay that the rule itself has to apply: lambda in the mode `rule`, else 0. */
   readonly ruleDecay: number;
+  /** Rounds what is computed on the way, in rules whose error that is; default not at all. */
+  readonly round?: (x: number) => number;
   /** What {@link TwinRule.forGroup} keeps for the tensor's group. */
   readonly ofGroup: Readonly<Numbers>;
   /** What {@link TwinRule.forAll} keeps for all tensors of the rule. */

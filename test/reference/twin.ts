@@ -6,7 +6,7 @@ import { clipAdaptively, clipFactor, clipValues, norm, scale } from "./clip.ts";
 import { applyUpdate, coupleDecay, type Decay, type DecayMode } from "./decay.ts";
 import { beginLookahead, type LookaheadOptions, lookAhead } from "./lookahead.ts";
 import { type LossScaleOptions, TwinLossScaler } from "./loss-scale.ts";
-import type { Numbers, Participant, TensorState, TwinRule } from "./rule.ts";
+import type { Numbers, Participant, TensorState, TwinRule, UpdateContext } from "./rule.ts";
 
 /** A value, or a function of the number of updates applied so far. */
 export type Scheduled = number | ((step: number) => number);
@@ -63,6 +63,8 @@ export interface TwinOptions {
   /** Averages of the parameters, exponentially forgetting or of all alike. */
   readonly ema?: { readonly decay: number };
   readonly swa?: object;
+  /** See {@link UpdateContext.round}. */
+  readonly round?: (x: number) => number;
   /** The last operation of a step. Tests put a wrong one here to see whether a comparison notices. */
   readonly applyUpdate?: typeof applyUpdate;
 }
@@ -197,7 +199,7 @@ export class Twin {
 
   /** What comes after norm clipping: value clip, sign, coupled decay, rule, and the other kinds of decay. */
   #update(active: readonly (Member & { readonly g: Float64Array })[]): void {
-    const { clip = {}, lookahead } = this.#options;
+    const { clip = {}, lookahead, round } = this.#options;
     const decays = this.#groups.map((_, index) => this.#decay(index));
     this.#groups.forEach((group, index) => {
       this.#rule(index).forGroup?.(this.#ofGroup[index]!, group, decays[index]!.lr);
@@ -217,7 +219,17 @@ export class Twin {
       const ruleDecay = decayMode === "rule" ? lambda : 0;
       const ofAll = this.#numbersOf(this.#rule(index));
       const ofGroup = this.#ofGroup[index]!;
-      const context = { theta, shape, lambda, decayMode, firstDecay, ruleDecay, ofGroup, ofAll };
+      const context = {
+        theta,
+        shape,
+        lambda,
+        decayMode,
+        firstDecay,
+        ruleDecay,
+        ofGroup,
+        ofAll,
+        ...(round && { round }),
+      };
       return { ...member, options: group, lr, context };
     });
     for (const rule of new Set(this.#groups.map((_, index) => this.#rule(index)))) {
