@@ -82,7 +82,7 @@ export function judge(rows: readonly Row[]): Verdict[] {
   return [
     ...limits.flatMap((limit) =>
       rows
-        .filter((row) => row.suite !== "soak")
+        .filter((row) => row.suite !== "soak" && row.suite !== "kernels")
         .filter(
           (row) => row.suite === (limit.suite ?? "update") && row.impl === limit.impl && limit.cases.includes(row.case),
         )

@@ -1,13 +1,14 @@
 /** The page of the bench: runs the asked-for suites one after the other. */
 import { pageMain } from "../test/browser/page.ts";
 import { jax } from "./jax.bench.ts";
+import { kernels } from "./kernels.bench.ts";
 import { muon } from "./muon.bench.ts";
 import { soak } from "./soak.bench.ts";
 import type { BenchMessage, BenchRequest, Suite, SuiteName } from "./suite.ts";
 import { tfjs } from "./tfjs.bench.ts";
 import { update } from "./update.bench.ts";
 
-const suites: Record<SuiteName, Suite> = { update, jax, tfjs, muon, soak };
+const suites: Record<SuiteName, Suite> = { update, jax, tfjs, muon, kernels, soak };
 
 await pageMain<BenchRequest, void>(async ({ parameters: request, send }) => {
   const tell = (message: BenchMessage) => send(message);

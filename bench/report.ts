@@ -1,6 +1,6 @@
 /** The run as Markdown, in the form in which README has it. */
 import type { Verdict } from "./limits.ts";
-import { type AdapterNames, type Row, type SoakRow, suiteNames, type UpdateRow } from "./suite.ts";
+import { type AdapterNames, type KernelRow, type Row, type SoakRow, suiteNames, type UpdateRow } from "./suite.ts";
 
 /** Under what the rows were measured. */
 export interface Header {
@@ -17,8 +17,9 @@ export interface Header {
 export function markdown(header: Header, rows: readonly Row[], verdicts: readonly Verdict[]): string {
   const { adapter, versions } = header;
   const timed = suiteNames.map((name) =>
-    rows.filter((row) => row.suite !== "soak").filter((row) => row.suite === name),
+    rows.filter((row) => row.suite !== "soak" && row.suite !== "kernels").filter((row) => row.suite === name),
   );
+  const kernels = rows.filter((row) => row.suite === "kernels");
   const soaks = rows.filter((row) => row.suite === "soak");
   return [
     `${header.browser}, ${adapter.description || adapter.vendor} (${adapter.architecture}), ${header.platform}, ${header.cpu}; ` +
@@ -26,9 +27,29 @@ export function markdown(header: Header, rows: readonly Row[], verdicts: readonl
         .map(([name, version]) => `${name} ${version}`)
         .join(", ")}; commit ${header.commit}.`,
     ...timed.flatMap((own) => (own.length ? [timesTable(own), hostTable(own), countsTable(own)] : [])),
+    ...(kernels.length ? [kernelTable(kernels)] : []),
     ...soaks.map(soakLine),
     verdictTable(verdicts),
   ].join("\n\n");
+}
+
+/** GFLOP/s, and the share of what registers alone reach. */
+function kernelTable(rows: readonly KernelRow[]): string {
+  const impls = unique(rows.map((row) => row.impl));
+  // Gradients are named after the layer above them: cases are runs of rows, not names.
+  const runs: KernelRow[][] = [];
+  for (const row of rows) {
+    if (row.impl === impls[0]) runs.push([]);
+    runs.at(-1)!.push(row);
+  }
+  const body = runs.map((own) => [
+    own[0]!.case,
+    ...impls.map((impl) => {
+      const row = own.find((r) => r.impl === impl);
+      return row ? `${digits(row.gflops)} (${Math.round(100 * row.share)} %)` : "";
+    }),
+  ]);
+  return table(["GFLOP/s", ...impls], body);
 }
 
 /** Median milliseconds until the GPU is done, and how many times ours in brackets. */

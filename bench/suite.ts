@@ -1,10 +1,10 @@
 /** What passes between the bench's page, its suites and Node. Plain data and types only: both sides import it. */
 import type { CaseName } from "./cases.ts";
 
-export const suiteNames = ["update", "jax", "tfjs", "muon", "soak"] as const;
+export const suiteNames = ["update", "jax", "tfjs", "muon", "kernels", "soak"] as const;
 export type SuiteName = (typeof suiteNames)[number];
 /** Suites that time steps, and so give rows of the same form. */
-export type TimedSuite = Exclude<SuiteName, "soak">;
+export type TimedSuite = Exclude<SuiteName, "soak" | "kernels">;
 
 /** Matrices of the muon suite, rows x columns. */
 export const matrixCases = ["256x256", "1024x256"] as const;
@@ -56,7 +56,18 @@ export interface SoakRow {
   readonly figures_delivered: number;
 }
 
-export type Row = UpdateRow | SoakRow;
+/** A kernel of the training kit alone, or what it is compared with. */
+export interface KernelRow {
+  readonly suite: "kernels";
+  readonly case: string;
+  readonly impl: string;
+  /** Of its best round. */
+  readonly gflops: number;
+  /** Of what products and sums of registers reach. */
+  readonly share: number;
+}
+
+export type Row = UpdateRow | SoakRow | KernelRow;
 
 export interface AdapterNames {
   readonly vendor: string;

@@ -180,8 +180,7 @@ export class FusedState {
     const engine = this.#engine("stateDict");
     const leaves = this.#whole("stateDict", params);
     this.#attach(engine, leaves);
-    // What it saves it copies at once.
-    const saved = engine.stateDict();
+    const saved = await engine.stateDict();
     for (const array of leaves.values()) array.dispose();
     return saved;
   }

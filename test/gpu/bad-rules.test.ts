@@ -60,12 +60,13 @@ function rowsOfEveryOption(definition: RuleDefinition): Row[] {
   const make = (library as unknown as Readonly<Record<string, (options: object) => unknown>>)[exportOf(definition)]!;
   return Object.entries(defaults).flatMap(([option, like]): Row[] => {
     const give = (value: unknown) => make({ [option]: value });
+    const rates = definition.signed?.includes(option) ? NO_RATES.filter((v) => !(Number(v) < 0)) : NO_RATES;
     if (typeof like === "boolean") return each(`${name}: ${option}`, NO_BOOLEANS, give);
-    if (typeof like === "number") return each(`${name}: ${option}`, NO_RATES, give);
+    if (typeof like === "number") return each(`${name}: ${option}`, rates, give);
     if (typeof like === "string") return each(`${name}: ${option}`, ["", "Adam", 0, true, null, [like]], give);
     return [
       ...each(`${name}: ${option}`, [0.9, like.slice(1), [...like, 0.9], "0.9", null, {}], give),
-      ...like.flatMap((_, i) => each(`${name}: ${option}[${i}]`, NO_RATES, (v) => give(like.with(i, v)))),
+      ...like.flatMap((_, i) => each(`${name}: ${option}[${i}]`, rates, (v) => give(like.with(i, v)))),
     ];
   });
 }
