@@ -37,8 +37,28 @@ export const short = (value: number): string => {
   return value.toExponential(1).replace(".0e", "e").replace("e+", "e");
 };
 
-/** What is plotted. `tensors` are the names of the parameters, at most four. */
-function chartSpecs(tensors: readonly string[]): ChartSpec[] {
+/** What the charts are about. */
+export interface ChartOptions {
+  /** Names of parameters, at most four. */
+  readonly tensors: readonly string[];
+  /** Where the axis of the accuracy begins; undefined: there are no classes. */
+  readonly accuracyFrom: number | undefined;
+}
+
+/** What happens below `from` is over in a few steps. */
+const accuracy = (from: number): ChartSpec => ({
+  title: "Accuracy",
+  format: percent,
+  range: [from, 1],
+  series: [
+    { label: "training", color: 1 },
+    { label: "test", color: 2, points: true },
+  ],
+  columns: ({ steps, tests }) => [steps.step, smooth(steps.accuracy), at(steps.step, tests.step, tests.accuracy)],
+});
+
+/** What is plotted. */
+function chartSpecs({ tensors, accuracyFrom }: ChartOptions): ChartSpec[] {
   // Smoothed, or four noisy lines would hide each other.
   const perTensor = (pick: "gradNorm" | "paramNorm" | "updateRatio") => ({
     series: tensors.map((label, k) => ({ label, color: k + 1 })),
@@ -64,17 +84,7 @@ function chartSpecs(tensors: readonly string[]): ChartSpec[] {
         at(steps.step, tests.step, tests.loss),
       ],
     },
-    {
-      title: "Accuracy",
-      format: percent,
-      // What happens below is over in a few steps.
-      range: [0.85, 1],
-      series: [
-        { label: "training", color: 1 },
-        { label: "test", color: 2, points: true },
-      ],
-      columns: ({ steps, tests }) => [steps.step, smooth(steps.accuracy), at(steps.step, tests.step, tests.accuracy)],
-    },
+    ...(accuracyFrom === undefined ? [] : [accuracy(accuracyFrom)]),
     {
       title: "Gradient norm",
       log: true,
@@ -122,8 +132,8 @@ function chartSpecs(tensors: readonly string[]): ChartSpec[] {
 export class Charts {
   readonly #charts: Chart[];
 
-  constructor(parent: HTMLElement, tensors: readonly string[]) {
-    this.#charts = chartSpecs(tensors).map((spec) => new Chart(parent, spec));
+  constructor(parent: HTMLElement, options: ChartOptions) {
+    this.#charts = chartSpecs(options).map((spec) => new Chart(parent, spec));
   }
 
   update(history: History): void {

@@ -52,7 +52,10 @@ class LivePage {
     this.#trainer = trainer;
     this.#controls = controls;
     find("main").hidden = false;
-    this.#charts = new Charts(find("charts"), ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"]);
+    this.#charts = new Charts(find("charts"), {
+      tensors: ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"],
+      accuracyFrom: 0.85,
+    });
     this.#makeTiles();
     this.#makeButtons();
     this.#listen(0);

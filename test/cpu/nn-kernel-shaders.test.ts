@@ -45,10 +45,13 @@ afterAll(() => {
 const both = [false, true];
 const rows = 16;
 const image = { rows, inChannels: 4, inHeight: 7, inWidth: 6, outChannels: 6 };
-const convolutions = [
+const convolutions: Omit<conv2d.Conv2dShape, "bytes">[] = [
   { ...image, kernel: [3, 3] as const, padding: [1, 1] as const, groups: 2 },
   { ...image, kernel: [2, 3] as const, stride: [2, 1] as const, dilation: [1, 2] as const },
 ];
+// Lines of 5 and 4 pixels.
+convolutions.push({ ...image, inWidth: 5, kernel: [3, 3] as const, padding: [1, 1] as const, groups: 1 });
+convolutions.push({ ...image, inWidth: 4, kernel: [3, 3] as const, padding: [1, 1] as const, groups: 1 });
 const pools = [
   { rows, channels: 3, inHeight: 7, inWidth: 6, kernel: [2, 2] as const },
   {

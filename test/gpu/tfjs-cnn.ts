@@ -1,10 +1,11 @@
-/** A small CNN for 8 x 8 images in TensorFlow.js layers, and data for it. */
+/** A small CNN for 12 x 12 images in TensorFlow.js layers, and data for it. */
 import * as tf from "@tensorflow/tfjs-core";
 import * as layers from "@tensorflow/tfjs-layers";
 
 export const BATCH = 8;
 const CLASSES = 4;
-const SIDE = 8;
+// Of small sizes this is one for which TF.js chooses fast kernels: 8 x 8 takes three times as long on a software adapter.
+const SIDE = 12;
 
 /** Two 3 x 3 convolutions with pooling, and a dense layer; equal weights at each call. */
 export function cnn(): layers.Sequential {
@@ -14,9 +15,9 @@ export function cnn(): layers.Sequential {
   const { conv2d, maxPooling2d, flatten, dense } = layers.layers;
   return layers.sequential({
     layers: [
-      conv2d({ ...conv(6, 1), inputShape: [SIDE, SIDE, 1] }),
+      conv2d({ ...conv(4, 1), inputShape: [SIDE, SIDE, 1] }),
       maxPooling2d({ poolSize: 2 }),
-      conv2d(conv(8, 2)),
+      conv2d(conv(4, 2)),
       flatten(),
       dense({ units: CLASSES, activation: "softmax", kernelInitializer: initializer(3) }),
     ],
@@ -32,7 +33,7 @@ export function quarters(batches: number): { x: tf.Tensor4D; y: tf.Tensor2D; dis
     const [image, y, x] = [Math.floor(i / SIDE ** 2), Math.floor(i / SIDE) % SIDE, i % SIDE];
     const quarter = 2 * Number(y >= SIDE / 2) + Number(x >= SIDE / 2);
     const noise = (Math.imul(i + 1, 0x85ebca6b) >>> 8) / 2 ** 24;
-    pixels[i] = noise + (quarter === labels[image] ? 0.25 : 0);
+    pixels[i] = noise + (quarter === labels[image] ? 1 : 0);
   }
   const x = tf.tensor4d(pixels, [count, SIDE, SIDE, 1]);
   const y = tf.tidy(() => tf.oneHot(tf.tensor1d(labels, "int32"), CLASSES).toFloat() as tf.Tensor2D);

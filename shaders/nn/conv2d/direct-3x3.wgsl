@@ -3,7 +3,7 @@
 //   forward:  y[t, v, u] = b[t] + sum over s, i, j of W[t, s, i, j] x[s, v + i - p, u + j - p]
 //   FLIPPED:  dx[t, v, u] = sum over s, i, j of W[s, t, 2 - i, 2 - j] dy[s, v + i - p, u + j - p],  p being 2 - the padding
 // Layouts as in torch.nn.Conv2d; t and s count within a group. Every sum has a fixed order: equal bits on every run.
-// Linked in: what is convolved (source/), what happens to a sum at the end (epilogue/).
+// Linked in: what is convolved (source/), how sums begin and end (epilogue/), how they are stored (target/).
 
 #import nn/lib/flat-index
 
@@ -31,11 +31,12 @@ override SOURCE_STEP = select(9u, 9u * TARGET_CHANNELS, FLIPPED);
 
 // binding 0: source/
 @group(0) @binding(1) var<storage, read> weight: array<f32>;                   // W [out, in / GROUPS, 3, 3]
-@group(0) @binding(2) var<storage, read_write> result: array<f32>;             // y or dx [ROWS, TARGET_STRIDE]
+// binding 2: target/, y or dx [ROWS, TARGET_STRIDE]
 // binding 3: epilogue/
 
 #import source
 #import epilogue
+#import target
 
 // Columns of the source that the tile needs; those outside of it are read elsewhere and count as 0.
 struct Columns {
@@ -77,7 +78,12 @@ fn conv2d_3x3(@builtin(global_invocation_id) id: vec3u) {
   var w = vec4u(group * TARGET_CHANNELS * SOURCE_CHANNELS * 9u) + min(t, vec4u(TARGET_CHANNELS - 1u)) * TARGET_STEP;
   var plane = row * SOURCE_STRIDE + group * SOURCE_CHANNELS * SOURCE_PLANE;
   // Lines of the tile; a column of a matrix is a channel.
-  var a0 = mat4x4f(); var a1 = mat4x4f(); var a2 = mat4x4f(); var a3 = mat4x4f();
+  let last_channel = (group + 1u) * TARGET_CHANNELS - 1u;
+  let channel = group * TARGET_CHANNELS + t.x;
+  var a0 = mat4x4f(
+    vec4f(beginning(channel)), vec4f(beginning(min(channel + 1u, last_channel))),
+    vec4f(beginning(min(channel + 2u, last_channel))), vec4f(beginning(min(channel + 3u, last_channel))));
+  var a1 = a0; var a2 = a0; var a3 = a0;
   for (var s = 0u; s < SOURCE_CHANNELS; s++) {
     let k0 = kernel(w.x); let k1 = kernel(w.y); let k2 = kernel(w.z); let k3 = kernel(w.w);
     let l0 = line(plane, top, columns);
@@ -102,18 +108,13 @@ fn conv2d_3x3(@builtin(global_invocation_id) id: vec3u) {
     plane += SOURCE_PLANE;
   }
 
-  let channel = group * TARGET_CHANNELS + t.x;
   let begin = row * TARGET_STRIDE + channel * TARGET_PLANE + y * TARGET_WIDTH + x;
   let channels = min(4u, TARGET_CHANNELS - t.x);
-  store(begin, channel, channels, x, a0);
-  if (y + 1u < TARGET_HEIGHT) { store(begin + TARGET_WIDTH, channel, channels, x, a1); }
-  if (y + 2u < TARGET_HEIGHT) { store(begin + 2u * TARGET_WIDTH, channel, channels, x, a2); }
-  if (y + 3u < TARGET_HEIGHT) { store(begin + 3u * TARGET_WIDTH, channel, channels, x, a3); }
-  if (tile + channel_tile + group == 0u) {
-    for (var i = GROUPS * TARGET_CHANNELS * TARGET_PLANE; i < TARGET_STRIDE; i++) {
-      result[row * TARGET_STRIDE + i] = 0.0;
-    }
-  }
+  store(begin, channels, x, a0);
+  if (y + 1u < TARGET_HEIGHT) { store(begin + TARGET_WIDTH, channels, x, a1); }
+  if (y + 2u < TARGET_HEIGHT) { store(begin + 2u * TARGET_WIDTH, channels, x, a2); }
+  if (y + 3u < TARGET_HEIGHT) { store(begin + 3u * TARGET_WIDTH, channels, x, a3); }
+  if (tile + channel_tile + group == 0u) { clear_padding(row, GROUPS * TARGET_CHANNELS * TARGET_PLANE); }
 }
 
 fn line(plane: u32, y: i32, c: Columns) -> Line {
@@ -145,16 +146,9 @@ fn products(l: Line, k0: vec3f, k1: vec3f, k2: vec3f, k3: vec3f) -> mat4x4f {
     k3.x * l.left + k3.y * l.middle + k3.z * l.right);
 }
 
-fn store(begin: u32, channel: u32, channels: u32, x: u32, a: mat4x4f) {
-  store_pixels(begin, channel, x, a[0]);
-  if (channels > 1u) { store_pixels(begin + TARGET_PLANE, channel + 1u, x, a[1]); }
-  if (channels > 2u) { store_pixels(begin + 2u * TARGET_PLANE, channel + 2u, x, a[2]); }
-  if (channels > 3u) { store_pixels(begin + 3u * TARGET_PLANE, channel + 3u, x, a[3]); }
-}
-
-fn store_pixels(at: u32, channel: u32, x: u32, v: vec4f) {
-  result[at] = finished(v.x, channel, at);
-  if (x + 1u < TARGET_WIDTH) { result[at + 1u] = finished(v.y, channel, at + 1u); }
-  if (x + 2u < TARGET_WIDTH) { result[at + 2u] = finished(v.z, channel, at + 2u); }
-  if (x + 3u < TARGET_WIDTH) { result[at + 3u] = finished(v.w, channel, at + 3u); }
+fn store(begin: u32, channels: u32, x: u32, a: mat4x4f) {
+  store_pixels(begin, x, a[0]);
+  if (channels > 1u) { store_pixels(begin + TARGET_PLANE, x, a[1]); }
+  if (channels > 2u) { store_pixels(begin + 2u * TARGET_PLANE, x, a[2]); }
+  if (channels > 3u) { store_pixels(begin + 3u * TARGET_PLANE, x, a[3]); }
 }

@@ -2,7 +2,7 @@
 // pixels by 4 channels of the result:
 //   y[t, v, u] = b[t] + sum over s, i, j of W[t, s, i, j] x[s, v stride + i dilation - p, u stride + j dilation - p]
 // Layouts as in torch.nn.Conv2d; t and s count within a group. Every sum has a fixed order: equal bits on every run.
-// Linked in: what is convolved (source/), what happens to a sum at the end (epilogue/).
+// Linked in: what is convolved (source/), how sums begin and end (epilogue/), how they are stored (target/).
 
 #import nn/lib/flat-index
 
@@ -33,11 +33,12 @@ override TAPS = KERNEL_Y * KERNEL_X;
 
 // binding 0: source/
 @group(0) @binding(1) var<storage, read> weight: array<f32>;                   // W [out, in / GROUPS, KERNEL_Y, KERNEL_X]
-@group(0) @binding(2) var<storage, read_write> result: array<f32>;             // y [ROWS, TARGET_STRIDE]
+// binding 2: target/, y [ROWS, TARGET_STRIDE]
 // binding 3: epilogue/
 
 #import source
 #import epilogue
+#import target
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn conv2d_direct(@builtin(global_invocation_id) id: vec3u) {
@@ -57,8 +58,12 @@ fn conv2d_direct(@builtin(global_invocation_id) id: vec3u) {
   var w = (vec4u(group * TARGET_CHANNELS) + min(t, vec4u(TARGET_CHANNELS - 1u))) * (SOURCE_CHANNELS * TAPS);
   var plane = row * SOURCE_STRIDE + group * SOURCE_CHANNELS * SOURCE_PLANE;
   // The two lines of the tile; a column of a matrix is a channel.
-  var a0 = mat4x4f();
-  var a1 = mat4x4f();
+  let last_channel = (group + 1u) * TARGET_CHANNELS - 1u;
+  let channel = group * TARGET_CHANNELS + t.x;
+  var a0 = mat4x4f(
+    vec4f(beginning(channel)), vec4f(beginning(min(channel + 1u, last_channel))),
+    vec4f(beginning(min(channel + 2u, last_channel))), vec4f(beginning(min(channel + 3u, last_channel))));
+  var a1 = a0;
   for (var s = 0u; s < SOURCE_CHANNELS; s++) {
     for (var i = 0u; i < KERNEL_Y; i++) {
       let line = v + i32(i * DILATION_Y);
@@ -75,21 +80,12 @@ fn conv2d_direct(@builtin(global_invocation_id) id: vec3u) {
     plane += SOURCE_PLANE;
   }
 
+  let begin = row * TARGET_STRIDE + channel * TARGET_PLANE + y * TARGET_WIDTH + x;
   for (var c = 0u; c < min(4u, TARGET_CHANNELS - t.x); c++) {
-    let channel = group * TARGET_CHANNELS + t.x + c;
-    let at = row * TARGET_STRIDE + channel * TARGET_PLANE + y * TARGET_WIDTH + x;
-    for (var p = 0u; p < min(4u, TARGET_WIDTH - x); p++) {
-      result[at + p] = finished(a0[c][p], channel, at + p);
-      if (y + 1u < TARGET_HEIGHT) {
-        result[at + TARGET_WIDTH + p] = finished(a1[c][p], channel, at + TARGET_WIDTH + p);
-      }
-    }
+    store_pixels(begin + c * TARGET_PLANE, x, a0[c]);
+    if (y + 1u < TARGET_HEIGHT) { store_pixels(begin + c * TARGET_PLANE + TARGET_WIDTH, x, a1[c]); }
   }
-  if (tile + channel_tile + group == 0u) {
-    for (var i = GROUPS * TARGET_CHANNELS * TARGET_PLANE; i < TARGET_STRIDE; i++) {
-      result[row * TARGET_STRIDE + i] = 0.0;
-    }
-  }
+  if (tile + channel_tile + group == 0u) { clear_padding(row, GROUPS * TARGET_CHANNELS * TARGET_PLANE); }
 }
 
 // 4 pixels of a line; outside of the plane they are 0.

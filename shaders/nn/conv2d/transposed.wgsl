@@ -3,7 +3,7 @@
 //   dx[t, v, u] = sum over s, i, j of W[s, t, i, j] dy[s, (v + p - i dilation) / stride, (u + p - j dilation) / stride]
 // over the taps for which both quotients are whole and inside of dy. Layouts as in torch.nn.Conv2d and ConvTranspose2d; t and s
 // count within a group. Every sum has a fixed order: equal bits on every run.
-// Linked in: what is convolved (source/), what happens to a sum at the end (epilogue/).
+// Linked in: what is convolved (source/), how sums begin and end (epilogue/), how they are stored (target/).
 
 #import nn/lib/flat-index
 
@@ -34,11 +34,12 @@ override TAPS = KERNEL_Y * KERNEL_X;
 
 // binding 0: source/
 @group(0) @binding(1) var<storage, read> weight: array<f32>;                   // W [source channels, TARGET_CHANNELS, KERNEL_Y, KERNEL_X]
-@group(0) @binding(2) var<storage, read_write> result: array<f32>;             // dx [ROWS, TARGET_STRIDE]
+// binding 2: target/, dx [ROWS, TARGET_STRIDE]
 // binding 3: epilogue/
 
 #import source
 #import epilogue
+#import target
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn conv2d_transposed(@builtin(global_invocation_id) id: vec3u) {
@@ -58,8 +59,12 @@ fn conv2d_transposed(@builtin(global_invocation_id) id: vec3u) {
   var w = (vec4u(group * SOURCE_CHANNELS * TARGET_CHANNELS) + min(t, vec4u(TARGET_CHANNELS - 1u))) * TAPS;
   var plane = row * SOURCE_STRIDE + group * SOURCE_CHANNELS * SOURCE_PLANE;
   // The two lines of the tile; a column of a matrix is a channel.
-  var a0 = mat4x4f();
-  var a1 = mat4x4f();
+  let last_channel = (group + 1u) * TARGET_CHANNELS - 1u;
+  let channel = group * TARGET_CHANNELS + t.x;
+  var a0 = mat4x4f(
+    vec4f(beginning(channel)), vec4f(beginning(min(channel + 1u, last_channel))),
+    vec4f(beginning(min(channel + 2u, last_channel))), vec4f(beginning(min(channel + 3u, last_channel))));
+  var a1 = a0;
   for (var s = 0u; s < SOURCE_CHANNELS; s++) {
     for (var i = 0u; i < KERNEL_Y; i++) {
       let line = v - i32(i * DILATION_Y);
@@ -78,21 +83,12 @@ fn conv2d_transposed(@builtin(global_invocation_id) id: vec3u) {
     plane += SOURCE_PLANE;
   }
 
+  let begin = row * TARGET_STRIDE + channel * TARGET_PLANE + y * TARGET_WIDTH + x;
   for (var c = 0u; c < min(4u, TARGET_CHANNELS - t.x); c++) {
-    let channel = group * TARGET_CHANNELS + t.x + c;
-    let at = row * TARGET_STRIDE + channel * TARGET_PLANE + y * TARGET_WIDTH + x;
-    for (var p = 0u; p < min(4u, TARGET_WIDTH - x); p++) {
-      result[at + p] = finished(a0[c][p], channel, at + p);
-      if (y + 1u < TARGET_HEIGHT) {
-        result[at + TARGET_WIDTH + p] = finished(a1[c][p], channel, at + TARGET_WIDTH + p);
-      }
-    }
+    store_pixels(begin + c * TARGET_PLANE, x, a0[c]);
+    if (y + 1u < TARGET_HEIGHT) { store_pixels(begin + c * TARGET_PLANE + TARGET_WIDTH, x, a1[c]); }
   }
-  if (tile + channel_tile + group == 0u) {
-    for (var i = GROUPS * TARGET_CHANNELS * TARGET_PLANE; i < TARGET_STRIDE; i++) {
-      result[row * TARGET_STRIDE + i] = 0.0;
-    }
-  }
+  if (tile + channel_tile + group == 0u) { clear_padding(row, GROUPS * TARGET_CHANNELS * TARGET_PLANE); }
 }
 
 // dy where 4 pixels of a line meet it. Negative numbers become large ones; multiples of the stride are found before that.

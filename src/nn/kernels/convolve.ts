@@ -9,6 +9,9 @@ import mask from "../../../shaders/nn/conv2d/epilogue/mask.wgsl?raw";
 import plain from "../../../shaders/nn/conv2d/epilogue/plain.wgsl?raw";
 import bytesText from "../../../shaders/nn/conv2d/source/bytes.wgsl?raw";
 import f32Text from "../../../shaders/nn/conv2d/source/f32.wgsl?raw";
+import floats from "../../../shaders/nn/conv2d/target/floats.wgsl?raw";
+import pairs from "../../../shaders/nn/conv2d/target/pairs.wgsl?raw";
+import quads from "../../../shaders/nn/conv2d/target/quads.wgsl?raw";
 import transposedText from "../../../shaders/nn/conv2d/transposed.wgsl?raw";
 import type { Kernel } from "../../kernels/kernel.ts";
 import type { WgslFile } from "../../kernels/wgsl.ts";
@@ -55,6 +58,13 @@ const EPILOGUES: Readonly<Record<string, WgslFile>> = {
   plain: { path: "nn/conv2d/epilogue/plain.wgsl", text: plain },
   mask: { path: "nn/conv2d/epilogue/mask.wgsl", text: mask },
 };
+
+/** How results are stored: as many pixels at once as no line ends in the middle of. */
+function targetOf([, width]: Extent): WgslFile {
+  if (width % 4 === 0) return { path: "nn/conv2d/target/quads.wgsl", text: quads };
+  if (width % 2 === 0) return { path: "nn/conv2d/target/pairs.wgsl", text: pairs };
+  return { path: "nn/conv2d/target/floats.wgsl", text: floats };
+}
 
 /** Whether the register-tiled kernels for 3 x 3 apply. */
 export function isPlain3x3({ kernel, stride, dilation }: Planes): boolean {
@@ -106,8 +116,8 @@ export function transposed<Name extends string>(
   const target = { channels: planes.inChannels, extent: planes.inExtent };
   const [y, x] = planes.padding;
   const constants = fast ? { PAD_Y: 2 - y, PAD_X: 2 - x, FLIPPED: 1 } : { PAD_Y: y, PAD_X: x, ...windows(planes) };
-  const floats = sourceOf({ ...planes, bytes: undefined });
-  return convolve(device, label, file, planes, source, target, floats, epilogue, constants, names);
+  const fromFloats = sourceOf({ ...planes, bytes: undefined });
+  return convolve(device, label, file, planes, source, target, fromFloats, epilogue, constants, names);
 }
 
 interface Text extends Pick<Kernel, "name" | "file" | "entryPoint"> {
@@ -161,7 +171,12 @@ function convolve<Name extends string>(
   ];
   if (epilogue.kind !== "plain") bindings.push([names.extra, "read"]);
   const kernel = { name, file, entryPoint, bindings } as unknown as KernelOf<Operation<Name>>;
-  const imports = { ...FLAT_INDEX, source: elements.file, epilogue: EPILOGUES[epilogue.kind]! };
+  const imports = {
+    ...FLAT_INDEX,
+    source: elements.file,
+    epilogue: EPILOGUES[epilogue.kind]!,
+    target: targetOf(target.extent),
+  };
   const sizes = {
     WORKGROUP_SIZE,
     ROWS: rows,

@@ -1,6 +1,10 @@
-// No bias; with RELU max(y, 0). By comparison and not by max(): max(NaN, 0) is 0.
+// No bias; with RELU sums end as max(y, 0). By comparison and not by max(): max(NaN, 0) is 0.
 override RELU: bool = false;
 
-fn finished(value: f32, channel: u32, at: u32) -> f32 {
-  return select(value, 0.0, RELU & (value < 0.0));
+fn beginning(channel: u32) -> f32 {
+  return 0.0;
+}
+
+fn finished(y: vec4f, at: u32) -> vec4f {
+  return select(y, vec4f(), vec4<bool>(RELU) & (y < vec4f()));
 }
