@@ -1,8 +1,10 @@
 /** All kernels of the engine, and the files that they can be linked with. */
 import { ACCUMULATE } from "../src/kernels/accumulate.ts";
 import { AVERAGES } from "../src/kernels/averages.ts";
+import { CLIP_UNITS } from "../src/kernels/clip-units.ts";
 import { CONTROL_STAGE } from "../src/kernels/control.ts";
 import { EVALUATE } from "../src/kernels/evaluate.ts";
+import { FACTOR } from "../src/kernels/factor.ts";
 import type { Kernel } from "../src/kernels/kernel.ts";
 import { UPDATE_LOSS_SCALE } from "../src/kernels/loss-scale.ts";
 import { MEASURE } from "../src/kernels/measure.ts";
@@ -19,12 +21,14 @@ export const KERNELS: readonly Kernel[] = [
   MEASURE,
   CONTROL_STAGE,
   EVALUATE,
+  FACTOR,
   PREPARE,
   SETTLE,
   UPDATE,
   UPDATE_FIGURES,
   SUMMARIZE,
   ACCUMULATE,
+  CLIP_UNITS,
   UPDATE_LOSS_SCALE,
 ];
 export const STORAGES: readonly Storage[] = [F32X4, F32];
@@ -37,6 +41,7 @@ export function linksOf(kernel: Kernel, rule: WgslFile): Record<string, WgslFile
   const averages = imports("average") ? [NO_AVERAGE, AVERAGES] : [NO_AVERAGE];
   const figures = kernel === UPDATE_FIGURES ? NORM_FIGURES : NO_FIGURES;
   const has = (name: string): boolean => rule.text.includes(`fn ${name}(`);
+  if (kernel === FACTOR && !has("factor_square")) return [];
   if (kernel === EVALUATE && !has("evaluation_point")) return [];
   const preparation = has("prepare_rule") ? RULE_PREPARATION : CAUTIOUS_PREPARATION;
   const settlement = has("settle_all")

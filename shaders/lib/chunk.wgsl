@@ -34,6 +34,7 @@ fn open_chunk(chunk: vec4u, tensor: vec4u) -> Opened {
     factored = Factored(of_tensor.extra, of_tensor.size, of_tensor.rows, of_tensor.cols, of_tensor.inner);
   }
   if (CAUTIOUS_UPDATES) { cautious_scale = control.tensors[chunk.x].cautious; }
+  units = vec2u(control.tensors[chunk.x].units, max(1u, control.tensors[chunk.x].unit_size));
   chunk_begin = chunk.y;
   chunk_element = chunk.w;
   let factor = select(control.tensors[chunk.x].factor, header.unscale / control.loss_scale, ESTIMATES);

@@ -1,17 +1,32 @@
 // From a raw gradient to the one that decay and rule see: unscaled and clipped.
-//   g <- grad * factor,  clamped to +- clip_value           the factor comes from `control`
+//   g <- grad * factor,  times the factor of its unit,  clamped to +- clip_value
+// The factor comes from `control`, that of the unit, with adaptive clipping, from `clip-units`.
 
 override CLIP_VALUE: bool = false;      // some group clips by value
 override KEEP_NON_FINITE: bool = false; // non-finite gradients are not skipped: they must survive clipping
 
-fn clipped_gradient(raw: Packed, factor: f32, clip_value: f32) -> Lane {
+override CLIP_UNITS: bool = false;      // adaptive clipping
+
+fn clipped_gradient(at: u32, factor: f32, clip_value: f32) -> Lane {
+  let raw = grads[at];
   var g = unpack(raw) * factor;
+  if (CLIP_UNITS) { g *= unit_factors(at); }
   if (KEEP_NON_FINITE) { g = keep_non_finite(g, lane_bits(raw), factor); }
   if (CLIP_VALUE) {
     let nan = is_nan(select(lane_bits(raw), lane_bits(pack(g)), KEEP_NON_FINITE));
     g = select(clamp(g, Lane(-clip_value), Lane(clip_value)), g, nan);
   }
   return g;
+}
+
+fn unit_factors(at: u32) -> Lane {
+  var factors = Lane(1.0);
+  let first = chunk_element + (at - chunk_begin) * LANES;
+  for (var i = 0u; i < LANES; i++) {
+    let unit = units.x + (first + i) / units.y;
+    factors = lane_set(factors, i, lane_get(unpack(state[unit / LANES]), unit % LANES));
+  }
+  return factors;
 }
 
 fn is_nan(bits: LaneBits) -> LaneMask {

@@ -13,6 +13,8 @@ struct Header {
   max_tensor_norm: f32, // 0: no clipping by per-tensor norm
   skip_non_finite: u32, // 1: a non-finite gradient skips the step
   clip_eps: f32,        // added to a norm before a limit is divided by it
+  unit_factor: f32,     // of adaptive clipping: how long a unit's gradient may be, in lengths of its parameters
+  unit_eps: f32,        // the least that such a length counts as
 }
 
 // The part of the chunks that one dispatch covers. A window ends where a binding would exceed the device's limit.
@@ -36,6 +38,8 @@ struct TensorControl {
   rows: u32,            // of a tensor whose second moments are factored, seen as [outer, rows, cols, inner]; else 0
   cols: u32,
   inner: u32,
+  units: u32,           // where the factors of its units lie, like extra, with adaptive clipping
+  unit_size: u32,       // elements of a unit
   cautious: f32,        // what a masked update is multiplied by, with cautious updates
   n0: f32,              // the rule's numbers for this tensor; what they are, `settle_rule` says
   n1: f32,

@@ -7,6 +7,7 @@ var<private> shell_shrink: f32;       // the shell subtracts shell_shrink u + sh
 var<private> shell_decay: f32;
 var<private> cautious_scale: f32;     // of cautious updates
 var<private> factored: Factored;      // how the tensor's second moments are factored
+var<private> units: vec2u;            // x: where the factors of adaptive clipping lie, y: elements of a unit
 var<private> chunk_begin: u32;        // first packed element of the chunk in its window
 var<private> chunk_element: u32;      // the same as an element of its tensor
 

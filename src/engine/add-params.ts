@@ -129,7 +129,7 @@ function check(
   const all = [...groups, ...added];
   const ofFirst = all.filter((g) => g.rule === 0);
   checkOverrides(where, "groups", specs, first.overrides, overridesOf(first, ofFirst, settled));
-  const tensors = checkParams(where, params, rules, all, new Set(memory.tensors.map((t) => t.name)));
+  const tensors = checkParams(where, params, rules, all, new Set(memory.tensors.map((t) => t.name)), settled);
   slots?.checkAnchors(where, all, tensors);
   return { groups: added, tensors };
 }

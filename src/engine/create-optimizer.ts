@@ -60,7 +60,7 @@ export async function createOptimizer(
           groups: resolveGroups(options.rule as Rule, common, specs),
         }
       : resolveRules("rules", options.rules, common);
-  const tensors = checkParams(rules[0]?.definition.name ?? "", params, rules, groups, new Set());
+  const tensors = checkParams(rules[0]?.definition.name ?? "", params, rules, groups, new Set(), settled);
   const parts = rules.map((rule, r): RulePart => {
     const own = groups.filter((g) => g.rule === r);
     return { ...rule, overrides: overridesOf(rule, own, settled), rows: new StepRows(rule.definition) };
@@ -119,6 +119,7 @@ export async function createOptimizer(
           evaluates: definition.evaluates === true,
           ...shapesOf(definition, groups),
         })),
+        clipsUnits: settled.clip.adaptive !== undefined,
         averages: settled.lookahead !== undefined || settled.average !== undefined,
         measure: settled.measures ? { p: settled.clip.p, lossScale: scale ? (ownsScale ? 1 : 2) : 0 } : undefined,
         monitors: settled.every > 0,

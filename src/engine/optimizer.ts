@@ -598,6 +598,8 @@ export class Optimizer {
       max_tensor_norm: settled.clip.tensorNorm,
       skip_non_finite: Number(settled.skipNonFinite),
       clip_eps: settled.clip.eps,
+      unit_factor: settled.clip.adaptive?.factor ?? 0,
+      unit_eps: settled.clip.adaptive?.eps ?? 0,
     });
     this.#monitor?.resize(memory.tensors.length, step.figures.size);
   }

@@ -42,6 +42,12 @@ export interface ClipOptions {
   normType?: number;
   /** Clamp to +- this; >= 0. `torch.nn.utils.clip_grad_value_`. */
   value?: number;
+  /**
+   * Adaptive gradient clipping, after the norms and before the value: the gradient of each unit (a row of the first dimension; a
+   * vector is one unit) is at most `factor` (0.01, say) times as long as its parameters, which count as at least `eps` (default
+   * 1e-3) long. Brock et al. (2021), arXiv:2102.06171.
+   */
+  adaptive?: { factor: number; eps?: number };
   /** What is added to a norm before the limit is divided by it; default 1e-6, as in PyTorch. */
   eps?: number;
 }
@@ -99,7 +105,13 @@ export interface OptimizerOptions extends GroupOptions {
 /** Options with everything settled. */
 export interface Settled {
   readonly label: string;
-  readonly clip: { readonly globalNorm: number; readonly tensorNorm: number; readonly p: number; readonly eps: number };
+  readonly clip: {
+    readonly globalNorm: number;
+    readonly tensorNorm: number;
+    readonly p: number;
+    readonly eps: number;
+    readonly adaptive: { readonly factor: number; readonly eps: number } | undefined;
+  };
   readonly lookahead: Required<LookaheadOptions> | undefined;
   /** `decay` is undefined for SWA. */
   readonly average: { readonly decay: number | undefined; readonly start: number; readonly every: number } | undefined;
@@ -133,7 +145,7 @@ export function settle(options: OptimizerOptions): Settled {
   }
   const where = rule?.definition.name ?? "rules";
   const { clip = {}, monitor, label = "optim" } = options;
-  checkKeys(where, "clip", clip, ["globalNorm", "tensorNorm", "normType", "value", "eps"]);
+  checkKeys(where, "clip", clip, ["globalNorm", "tensorNorm", "normType", "value", "eps", "adaptive"]);
   const positive = (option: string, value: unknown): number => {
     if (value === undefined) return 0;
     checkNumber(where, option, value, { min: 2 ** -126 });
@@ -171,7 +183,13 @@ export function settle(options: OptimizerOptions): Settled {
   checkBoolean(where, "skipNonFinite", skipNonFinite);
   return {
     label: `${label} ${where}`,
-    clip: { globalNorm, tensorNorm, p: normType === Infinity ? 0 : normType, eps },
+    clip: {
+      globalNorm,
+      tensorNorm,
+      p: normType === Infinity ? 0 : normType,
+      eps,
+      adaptive: settleAdaptive(where, clip.adaptive),
+    },
     lookahead: settleLookahead(where, options.lookahead),
     average: settleAverage(where, options),
     skipNonFinite,
@@ -182,6 +200,15 @@ export function settle(options: OptimizerOptions): Settled {
     unscale: 1 / (staticLossScale * (reduce === "mean" ? microBatches : 1)),
     every: monitor === undefined ? 0 : every,
   };
+}
+
+function settleAdaptive(where: string, given: unknown): Settled["clip"]["adaptive"] {
+  if (given === undefined) return undefined;
+  checkKeys(where, "clip.adaptive", given, ["factor", "eps"]);
+  const { factor, eps = 1e-3 } = given as { factor: number; eps?: number };
+  checkNumber(where, "clip.adaptive.factor", factor, { min: 2 ** -126 });
+  checkNumber(where, "clip.adaptive.eps", eps, { min: 0 });
+  return { factor, eps };
 }
 
 function settleLookahead(where: string, given: LookaheadOptions | undefined): Settled["lookahead"] {
@@ -223,6 +250,7 @@ export function checkParams(
   rules: readonly MatchedRule[],
   groups: readonly Group[],
   taken: ReadonlySet<string>,
+  settled: Settled,
 ): TensorSpec[] {
   if (!Array.isArray(params) || params.length === 0)
     throw new OptionError(where, "params", "must be a list of at least one tensor", params);
@@ -244,8 +272,11 @@ export function checkParams(
     const { rule } = groups[group] as Group;
     const refused = rules[rule]?.definition.refuses?.(info.shape);
     if (refused !== undefined) throw new OptionError(where, `${at}.shape (${name})`, refused, info.shape);
-    const extra = rules[rule]?.definition.extraState?.(groups[group]?.hyper as HyperOptions, info.shape).elements;
-    const placed = { size, group, rule, order: taken.size + i, ...(extra && { extra }) };
+    const ofRule = rules[rule]?.definition.extraState?.(groups[group]?.hyper as HyperOptions, info.shape).elements ?? 0;
+    const unitSize = settled.clip.adaptive ? unitSizeOf(info.shape, size) : 0;
+    const unitsAt = Math.ceil(ofRule / 4) * 4;
+    const extra = unitSize > 0 ? unitsAt + size / unitSize : ofRule;
+    const placed = { size, group, rule, order: taken.size + i, extra, unitsAt, unitSize };
     if (param === undefined && grad === undefined) return { ...info, ...placed, data };
     if (data !== undefined)
       throw new OptionError(
@@ -263,6 +294,11 @@ export function checkParams(
   checkOverlaps(where, specs);
   // Tensors of one rule lie side by side, so that one dispatch covers them.
   return specs.sort((a, b) => a.rule - b.rule);
+}
+
+/** Elements of a unit of adaptive clipping: a row of the first dimension, or a whole vector. */
+function unitSizeOf(shape: readonly number[], size: number): number {
+  return shape.length <= 1 ? size : size / (shape[0] as number);
 }
 
 function checkShape(where: string, option: string, shape: unknown): number {

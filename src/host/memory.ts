@@ -30,6 +30,9 @@ export interface TensorSpec {
   readonly order: number;
   /** Numbers of state that are not one per element; default none. */
   readonly extra?: number;
+  /** Which of these are factors of adaptive clipping, and elements of a unit; 0 without. */
+  readonly unitsAt?: number;
+  readonly unitSize?: number;
   readonly data?: Float32Array | undefined;
   readonly attached?: { param: BufferRange; grad: BufferRange } | undefined;
 }
@@ -56,6 +59,8 @@ export interface Tensor {
   /** Its numbers of state that are not one per element: how many, and where they begin behind the slots of its window. */
   readonly extra: number;
   extraAt: number;
+  readonly unitsAt: number;
+  readonly unitSize: number;
   param: BufferRange;
   grad: BufferRange;
   readonly firstChunk: number;
@@ -244,6 +249,8 @@ export class Memory {
         order: spec.order,
         extra: spec.extra ?? 0,
         extraAt: 0,
+        unitsAt: spec.unitsAt ?? 0,
+        unitSize: spec.unitSize ?? 0,
         param: { buffer: param.buffer, offset: param.offset + at * 4, size: bytes },
         grad: { buffer: grad.buffer, offset: grad.offset + at * 4, size: bytes },
         firstChunk: this.#chunksBefore + this.chunks.length,

@@ -56,6 +56,8 @@ export interface StepOptions {
   /** Invocations per workgroup, at most 64: workgroup memory stays within 1 KiB. */
   readonly workgroup: number;
   readonly rules: readonly RuleKernels[];
+  /** Adaptive clipping. */
+  readonly clipsUnits: boolean;
   /** Parameters are averaged over the steps. */
   readonly averages: boolean;
   /** Gradients are measured before the update. `p` of the norm, 0 for infinity. */
@@ -94,6 +96,7 @@ const COPY_DST = 0x8;
 type Variant =
   | "measure"
   | "control"
+  | "clip units"
   | "factor"
   | "factor means"
   | "prepare"
@@ -185,6 +188,7 @@ export class StepEncoder {
       settling,
       evaluating,
       factoring,
+      clipping,
     ] = await Promise.all([
       measure && import("../kernels/measure.ts"),
       measure && import("../kernels/control.ts"),
@@ -197,6 +201,7 @@ export class StepEncoder {
       settles && import("../kernels/settle.ts"),
       rules.some((r) => r.evaluates) && import("../kernels/evaluate.ts"),
       rules.some((r) => r.factored) && import("../kernels/factor.ts"),
+      this.#options.clipsUnits && import("../kernels/clip-units.ts"),
     ]);
     const jobs: Promise<void>[] = [];
     const add = (
@@ -224,6 +229,7 @@ export class StepEncoder {
     const average = averaged ? averaged.AVERAGES : NO_AVERAGE;
     for (const storage of STORAGES) {
       if (!windows.some((w) => w.storage === storage)) continue;
+      if (clipping) add("clip units", storage, clipping.CLIP_UNITS, {});
       if (measuring) add("measure", storage, measuring.MEASURE, { NORM_P: measure?.p ?? 2 });
       rules.forEach((rule, r) => {
         const { wgsl, overrides, modifiesDecay, cautiousUpdates, prepares, settles, estimates, evaluates } = rule;
@@ -368,7 +374,8 @@ export class StepEncoder {
     const { size, rule } = tensor;
     const numbers = this.#options.rules[rule]?.numbersOf?.(tensor) ?? [];
     const named = Object.fromEntries(numbers.map((n, i) => [TENSOR_NUMBERS[i] as string, n]));
-    const extra = tensor.extra > 0 ? { extra: extraBegin(tensor) } : {};
+    const begin = extraBegin(tensor);
+    const extra = tensor.extra > 0 ? { extra: begin, units: begin + tensor.unitsAt, unit_size: tensor.unitSize } : {};
     const factored = this.#options.rules[rule]?.factored?.(tensor);
     return { factor: this.#options.unscale, size, rule, ...extra, ...factored, ...named };
   }
@@ -468,6 +475,7 @@ export class StepEncoder {
         this.#overWindows(pass, plan.slot, "measure");
         this.#once(pass, plan.slot, "control");
       }
+      this.#overWindows(pass, plan.slot, "clip units");
       this.#overWindows(pass, plan.slot, "factor");
       this.#overWindows(pass, plan.slot, "factor means");
       this.#overWindows(pass, plan.slot, "prepare", (rule) => !this.#options.rules[rule]?.estimates);

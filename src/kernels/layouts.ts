@@ -18,6 +18,8 @@ export const HEADER = [
   ["max_tensor_norm", "f32"],
   ["skip_non_finite", "u32"],
   ["clip_eps", "f32"],
+  ["unit_factor", "f32"],
+  ["unit_eps", "f32"],
 ] as const satisfies Layout;
 
 /** `struct Window` of `shaders/lib/records.wgsl`. */
@@ -41,6 +43,8 @@ export const TENSOR_CONTROL = [
   ["rows", "u32"],
   ["cols", "u32"],
   ["inner", "u32"],
+  ["units", "u32"],
+  ["unit_size", "u32"],
   ["cautious", "f32"],
   ["n0", "f32"],
   ["n1", "f32"],
