@@ -53,6 +53,7 @@ const convolutions: Omit<conv2d.Conv2dShape, "bytes">[] = [
 convolutions.push({ ...image, inWidth: 5, kernel: [3, 3] as const, padding: [1, 1] as const, groups: 1 });
 convolutions.push({ ...image, inWidth: 4, kernel: [3, 3] as const, padding: [1, 1] as const, groups: 1 });
 const pools = [
+  { rows, channels: 3, inHeight: 8, inWidth: 6, kernel: [2, 2] as const },
   { rows, channels: 3, inHeight: 7, inWidth: 6, kernel: [2, 2] as const },
   {
     rows,
