@@ -99,11 +99,13 @@ const calls: Readonly<Record<string, () => Promise<unknown>[]>> = {
       ...both.map((inputRelu) => pool2d.averagePool2dBackward(device, "l", s, { inputRelu })),
     ]),
   batchNorm: () =>
-    both.flatMap((on) => [
-      batchNorm.batchNormForward(device, "l", channels, { relu: on }),
-      batchNorm.batchNormEvaluate(device, "l", channels, { relu: on }),
-      batchNorm.batchNormBackward(device, "l", channels, { outputRelu: on, accumulate: !on }),
-    ]),
+    [channels, { ...channels, plane: 8 }].flatMap((shape) =>
+      both.flatMap((on) => [
+        batchNorm.batchNormForward(device, "l", shape, { relu: on }),
+        batchNorm.batchNormEvaluate(device, "l", shape, { relu: on }),
+        batchNorm.batchNormBackward(device, "l", shape, { outputRelu: on, accumulate: !on }),
+      ]),
+    ),
   segmentNorm: () =>
     both.flatMap((on) => [
       norm.layerNormForward(device, "l", tokens, { bias: on }),
