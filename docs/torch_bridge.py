@@ -58,7 +58,11 @@ def load(path, model, optimizer):
     rule = type(optimizer).__name__.lower()
     if metadata["rule"] != rule:
         raise ValueError(f"the file is of {metadata['rule']}, the optimizer is {type(optimizer).__name__}")
-    model.load_state_dict({name[6:]: t for name, t in tensors.items() if name.startswith("model.")})
+    found = {name[6:]: t for name, t in tensors.items() if name.startswith("model.")}
+    missing, unknown = model.load_state_dict(found, strict=False)
+    # The counter of batches, which only PyTorch keeps, matters to none of its usual settings.
+    if unknown or any(not name.endswith("num_batches_tracked") for name in missing):
+        raise ValueError(f"the model does not fit: missing {missing}, unknown {unknown}")
     steps, groups = {}, {}
     slots = {}
     for group in json.loads(metadata["groups"]):

@@ -6,6 +6,7 @@
 import {
   adabelief,
   adadelta,
+  adafactor,
   adagrad,
   adam,
   adamax,
@@ -38,6 +39,7 @@ import {
 } from "../src/index.ts";
 import { adabelief as adabeliefTwin } from "./reference/adabelief.ts";
 import { adadelta as adadeltaTwin } from "./reference/adadelta.ts";
+import { adafactor as adafactorTwin } from "./reference/adafactor.ts";
 import { adagrad as adagradTwin } from "./reference/adagrad.ts";
 import { adam as adamTwin, adamw as adamwTwin } from "./reference/adam.ts";
 import { adamax as adamaxTwin } from "./reference/adamax.ts";
@@ -591,6 +593,53 @@ export const RULES: readonly RuleRow[] = [
       maximize: coin(random),
     }),
     change: { betas: [0.9, 0.9], rho: 0.1 },
+  },
+  {
+    name: "adafactor",
+    rule: adafactor(),
+    twin: adafactorTwin,
+    options: {},
+    shape: matrixOf,
+    draw: (random) => ({
+      eps: [coin(random) ? 0 : eps(random), eps(random)],
+      clipThreshold: between(random, 0.3, 3),
+      decayRate: between(random, 0.3, 1),
+      maximize: coin(random),
+    }),
+    change: { eps: [1e-4, 1e-2], clipThreshold: 0.5, decayRate: 0.5 },
+  },
+  {
+    name: "adafactor, transformers', momentum",
+    rule: adafactor({ convention: "transformers", beta1: 0.9 }),
+    twin: adafactorTwin,
+    options: { convention: "transformers", beta1: 0.9 },
+    draw: (random) => ({
+      convention: "transformers",
+      eps: [10 ** between(random, -30, -6), eps(random)],
+      clipThreshold: between(random, 0.3, 3),
+      beta1: coin(random) ? 0 : between(random, 0.1, 0.95),
+      relativeStep: coin(random),
+      scaleParameter: coin(random),
+      warmupInit: coin(random),
+    }),
+    change: { beta1: 0.5, scaleParameter: false },
+    traces: { slots: ["exp_avg_sq", "exp_avg_sq_row", "exp_avg_sq_col"], because: "eps is added to the squares" },
+  },
+  {
+    name: "adafactor, timm's",
+    rule: adafactor({ convention: "timm", minDimSizeToFactor: 2 }),
+    twin: adafactorTwin,
+    options: { convention: "timm", minDimSizeToFactor: 2 },
+    shape: matrixOf,
+    draw: (random) => ({
+      convention: "timm",
+      minDimSizeToFactor: Math.floor(4 * random()),
+      eps: [10 ** between(random, -30, -6), eps(random)],
+      relativeStep: coin(random),
+      scaleParameter: coin(random),
+    }),
+    change: { clipThreshold: 0.5 },
+    traces: { slots: ["exp_avg_sq", "exp_avg_sq_row", "exp_avg_sq_col"], because: "eps is added to the squares" },
   },
   {
     name: "muon",

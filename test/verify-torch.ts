@@ -47,7 +47,7 @@ function ensurePython(): { path: string; version: string } {
   return installed;
 }
 
-function python(path: string, part: "start" | "finish", folder: string): void {
+function python(path: string, part: "start" | "finish" | "resume", folder: string): void {
   // Python would leave a folder of compiled files beside the bridge.
   const { status, error } = spawnSync(path, ["-B", SCRIPT, part, folder], { stdio: ["ignore", 2, 2] });
   if (error) throw error;
@@ -71,6 +71,9 @@ async function main({ update }: { update?: boolean }): Promise<void> {
   await ensureBrowser();
   const folder = mkdtempSync(join(tmpdir(), "webgpu-optim-torch-"));
   try {
+    python(path, "resume", folder);
+    console.log(`PyTorch ${version} (${path})`);
+    console.log("passed docs/torch_bridge.py: saved and loaded, every class goes on bit for bit");
     python(path, "start", folder);
     let software = true;
     for (const id of CASES) {
@@ -81,7 +84,7 @@ async function main({ update }: { update?: boolean }): Promise<void> {
       });
       writeFileSync(join(folder, `${id}-40.safetensors`), Uint8Array.from(file));
       software = /swiftshader|llvmpipe/i.test(adapter);
-      if (id === CASES[0]) console.log(`PyTorch ${version} (${path}), ${adapter}`);
+      if (id === CASES[0]) console.log(`the engine on ${adapter}`);
     }
     python(path, "finish", folder);
     const passed = CASES.map((id) => [2, 3].map((part) => report(id, part * STEPS, folder, software)));

@@ -79,11 +79,13 @@ fn prepare_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) ->
 
 // x: what u is multiplied by, y: alpha, z: rms(theta).
 fn settle_rule(s: Settling, lr: f32, h: Hyper, t: StepRow) -> vec4f {
-  let rms = sqrt(s.sums.x / s.size);
+  // A tensor without elements has a root mean square of 0.
+  let size = max(s.size, 1.0);
+  let rms = sqrt(s.sums.x / size);
   var rho = lr;
   if (h.torch > 0.0) { rho = min(lr, t.rho); } else if (h.relative > 0.0) { rho = t.rho; }
   let alpha = rho * select(1.0, max(h.eps2, rms), h.scaled > 0.0);
-  return vec4f(alpha / max(1.0, sqrt(s.sums.y / s.size) / h.threshold), alpha, rms, 0.0);
+  return vec4f(alpha / max(1.0, sqrt(s.sums.y / size) / h.threshold), alpha, rms, 0.0);
 }
 
 fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Lane {

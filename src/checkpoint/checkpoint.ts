@@ -8,7 +8,7 @@ import { CheckpointError } from "../errors.ts";
 import { fitTo } from "./fit.ts";
 import { JsonReader } from "./json-reader.ts";
 import { Allowance, quote, readSafetensors, type SafeTensor, writeSafetensors } from "./safetensors.ts";
-import { bytesOf, floatsOf, fromScalar, isScalar, toScalar } from "./values.ts";
+import { fromFloats, fromScalar, isScalar, toFloats, toScalar } from "./values.ts";
 
 const FORMAT: StateDict["format"] = "webgpu-optim/state";
 const VERSION: StateDict["version"] = 1;
@@ -54,9 +54,10 @@ export function writeCheckpoint(state: StateDict, { buffers = new Map() }: Write
   }
   for (const [name, { shape, param, slots, scalars = {} }] of Object.entries(state.tensors)) {
     if (!grouped.has(name)) throw fault(`${quote(name)} is in no group`);
-    const add = (key: string, data: Float32Array) => tensors.push([key, { dtype: "F32", shape, bytes: bytesOf(data) }]);
-    add(MODEL + name, param);
-    for (const [slot, data] of Object.entries(slots)) add(slotKey(name, slot), data);
+    tensors.push([MODEL + name, fromFloats(shape, param)]);
+    // Adafactor has slots of other sizes.
+    for (const [slot, data] of Object.entries(slots))
+      tensors.push([slotKey(name, slot), fromFloats(data.length === param.length ? shape : [data.length], data)]);
     for (const [key, value] of Object.entries(scalars)) tensors.push([slotKey(name, key), toScalar(value)]);
   }
   for (const [name, tensor] of buffers) tensors.push([MODEL + name, tensor]);
@@ -304,7 +305,7 @@ function sort(
     const step = steps.get(name);
     if (step === undefined) buffers.set(name, tensor);
     else
-      drafts.set(name, { shape: tensor.shape, step, param: floatsOf(key, tensor, allowance), slots: [], scalars: [] });
+      drafts.set(name, { shape: tensor.shape, step, param: toFloats(tensor, key, allowance), slots: [], scalars: [] });
   });
   for (const name of steps.keys()) if (!drafts.has(name)) throw fault(`${quote(MODEL + name)} is missing`);
   for (const name of numbers.keys()) if (!drafts.has(name)) throw fault(`${quote(name)} has numbers and no group`);
@@ -316,9 +317,11 @@ function sort(
     const slot = key.slice(dot + 1);
     if (isScalar(tensor)) draft.scalars.push([slot, fromScalar(tensor)]);
     else {
-      if (tensor.shape.join() !== draft.shape.join())
+      const values = toFloats(tensor, key, allowance);
+      const ownSize = values.length !== draft.param.length && tensor.shape.length === 1;
+      if (!ownSize && tensor.shape.join() !== draft.shape.join())
         throw fault(`${quote(key)} must have shape [${draft.shape.join()}], got [${tensor.shape.join()}]`);
-      draft.slots.push([slot, floatsOf(key, tensor, allowance)]);
+      draft.slots.push([slot, values]);
     }
   });
   const tensors = [...drafts].map(([name, { slots, scalars, ...rest }]): [string, TensorState] => [

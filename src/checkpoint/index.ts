@@ -21,3 +21,4 @@ export {
   type TorchValue,
   toTorch,
 } from "./torch.ts";
+export { fromFloats, toFloats } from "./values.ts";

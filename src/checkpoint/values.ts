@@ -2,18 +2,18 @@
 import { CheckpointError } from "../errors.ts";
 import { type Allowance, quote, type SafeTensor } from "./safetensors.ts";
 
-/** The bytes of an array, not copied. */
-export function bytesOf(data: Float32Array): Uint8Array {
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+/** Values as a tensor of a file; not copied. */
+export function fromFloats(shape: readonly number[], data: Float32Array): SafeTensor {
+  return { dtype: "F32", shape, bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
 }
 
 /**
- * A tensor as float32: F32 as it is, a view of its bytes where they are aligned; F16 and BF16 widened, which is exact.
+ * A tensor's values: F32 as it is, a view of its bytes where they are aligned; F16 and BF16 widened, which is exact.
  *
  * @param name - for messages
  * @throws {CheckpointError} for other types, whose values would be rounded.
  */
-export function floatsOf(name: string, { dtype, bytes }: SafeTensor, allowance?: Allowance): Float32Array {
+export function toFloats({ dtype, bytes }: SafeTensor, name = "a tensor", allowance?: Allowance): Float32Array {
   if (dtype === "F32") {
     if (bytes.byteOffset % 4 === 0) return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
     allowance?.spend(bytes.length);

@@ -1,6 +1,5 @@
-/** Batches of a data set that stays on the GPU: taking one out, and summing up how it went. */
+/** Batches of a data set that stays on the GPU. */
 import gather from "../../shaders/nn/batch-gather.wgsl?raw";
-import record from "../../shaders/nn/batch-record.wgsl?raw";
 import batch from "../../shaders/nn/lib/batch.wgsl?raw";
 import rowOutcome from "../../shaders/nn/lib/row-outcome.wgsl?raw";
 import type { WgslFile } from "../kernels/wgsl.ts";
@@ -17,8 +16,6 @@ export const BATCH_IMPORTS: Readonly<Record<string, WgslFile>> = {
 
 /** See {@link batchGather}. */
 export type BatchGather = Operation<"batch" | "samples" | "classes" | "order" | "input" | "labels">;
-/** See {@link batchRecord}. */
-export type BatchRecord = Operation<"batch" | "outcomes" | "labels" | "records">;
 
 const GATHER: KernelOf<BatchGather> = {
   name: "batch-gather",
@@ -34,23 +31,11 @@ const GATHER: KernelOf<BatchGather> = {
   ],
 };
 
-const RECORD: KernelOf<BatchRecord> = {
-  name: "batch-record",
-  file: { path: "nn/batch-record.wgsl", text: record },
-  entryPoint: "batch_record",
-  bindings: [
-    ["batch", "uniform"],
-    ["outcomes", "read"],
-    ["labels", "read"],
-    ["records", "write"],
-  ],
-};
-
 /** Bytes of `struct Batch`: first, count, slot, padding. */
 export const BATCH_BYTES = 16;
 /** Bytes of a row's outcome: loss (f32), predicted class (u32). */
 export const OUTCOME_BYTES = 8;
-/** Bytes of a batch's record: mean loss (f32), correct, count, padding (u32). */
+/** Bytes of a batch's record: mean loss (f32), correct, count, correct among the 5 most likely (u32). */
 export const RECORD_BYTES = 16;
 
 /**
@@ -74,13 +59,4 @@ export function batchGather(
     { ROWS: shape.rows, QUADS: quads, WORKGROUP_SIZE },
     grid,
   );
-}
-
-/**
- * Sums up a batch: mean loss and number of right predictions go to `records[slot]`.
- *
- * @throws {ShaderError} if the device refuses the kernel.
- */
-export function batchRecord(device: GPUDevice, label: string): Promise<BatchRecord> {
-  return Operation.compile(device, label, RECORD, BATCH_IMPORTS, { WORKGROUP_SIZE }, [1, 1]);
 }

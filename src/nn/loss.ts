@@ -31,7 +31,7 @@ export interface LossSite extends Pick<Site, "rows" | "training" | "batch" | "ke
   readonly target: BufferSlice;
   /** `struct RowOutcome` of `shaders/nn/lib/row-outcome.wgsl` for each row, or for each time of each row. */
   readonly outcomes: BufferSlice;
-  /** `struct BatchRecord` for each slot. */
+  /** For each slot the mean loss (f32), right predictions, count, right among the 5 most likely (u32). */
   readonly records: BufferSlice;
   /** A buffer with these contents. */
   constant(name: string, values: Float32Array<ArrayBuffer>): BufferSlice;

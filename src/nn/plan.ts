@@ -91,7 +91,7 @@ export class Plan<Source extends TensorSource = Optimizer> {
   readonly kinds: { readonly input: PackedKind; readonly target: TargetKind };
   /** Loss and predicted class of each row. */
   readonly outcomes: BufferSlice;
-  /** `struct BatchRecord` for each slot. */
+  /** For each slot the mean loss (f32), right predictions, count, right among the 5 most likely (u32). */
   readonly records: BufferSlice;
   /** Forward, loss and backward. */
   readonly train: PlanList;

@@ -9,16 +9,13 @@ import {
   tidy,
   type Variable,
 } from "@tensorflow/tfjs-core";
-import type { OpenParams } from "../engine/add-params.ts";
-import { createOptimizer, type Tuning } from "../engine/create-optimizer.ts";
 import type { Figures } from "../engine/figures.ts";
 import type { GroupOptions } from "../engine/groups.ts";
-import type { Optimizer as Engine } from "../engine/optimizer.ts";
 import type { AttachedParam, OptimizerOptions } from "../engine/options.ts";
 import type { Rule } from "../engine/rule.ts";
 import type { Schedule } from "../engine/schedules.ts";
 import type { StateDict, TensorState } from "../engine/state.ts";
-import { LifecycleError, OptionError, StateDictError } from "../errors.ts";
+import { LifecycleError, StateDictError } from "../errors.ts";
 import {
   type Backend,
   bufferOf,
@@ -30,6 +27,8 @@ import {
 } from "./backend.ts";
 import { Changes } from "./changes.ts";
 import { fromJson, toJson } from "./config.ts";
+import { pairsOf } from "./gradients.ts";
+import { type OpenEngine, openEngine } from "./open-engine.ts";
 import { Parking } from "./parking.ts";
 import { ruleOf } from "./rules.ts";
 import { assign, fromWeights, type NamedTensor, type Saved, toWeights } from "./weights.ts";
@@ -38,22 +37,10 @@ import { assign, fromWeights, type NamedTensor, type Saved, toWeights } from "./
 export type FusedOptions = Omit<OptimizerOptions, "rule" | "rules" | "params" | "lossScale">;
 
 /** What exists once the kernels are compiled. */
-interface Running {
+interface Running extends OpenEngine {
   readonly backend: Backend;
-  readonly engine: Engine;
-  readonly open: OpenParams;
   readonly parking: Parking;
 }
-
-interface Pair {
-  readonly variable: Variable;
-  readonly gradient: Tensor;
-}
-
-// The engine begins with a tensor, and variables come later.
-const PLACEHOLDER = "(no variable yet)";
-// The engine would choose by the number of elements, which is not known yet: this serves some 10^5 to 10^7 on a GPU.
-const CHUNK = 4096;
 
 /** Make one with `fused`. */
 export class FusedOptimizer extends Optimizer {
@@ -86,7 +73,7 @@ export class FusedOptimizer extends Optimizer {
     this.#options = options;
     this.#changes = changes;
     const { accumulate = 1 } = options;
-    this.#microBatches = typeof accumulate === "number" ? accumulate : accumulate.microBatches;
+    this.#microBatches = typeof accumulate === "number" ? accumulate : (accumulate?.microBatches ?? 1);
   }
 
   /** @nocollapse As TF.js calls it for a saved model. @throws {OptionError} if the rule is not known: see `loadable`. */
@@ -134,7 +121,7 @@ export class FusedOptimizer extends Optimizer {
     const where = "applyGradients";
     const { backend, engine, parking } = this.#alive(where);
     checkBackend(where, backend);
-    const pairs = this.#pairs(where, variableGradients);
+    const pairs = pairsOf(where, variableGradients, this.#known);
     if (pairs.length === 0) {
       this.incrementIterations();
       return;
@@ -195,7 +182,8 @@ export class FusedOptimizer extends Optimizer {
    * Goes on from the state that `getWeights` gave, or that of TF.js's own Adam, Momentum and SGD. Variables are found by name; where
    * these differ, as those of a model that was loaded again, by their order. Before the first step it is kept until then.
    *
-   * @throws {StateDictError} if it does not fit. Nothing has been changed then.
+   * @throws {StateDictError} if it does not fit; nothing has been changed then. Before the first step that may show only in it: no
+   * variable is changed, but the optimizer must be made anew.
    */
   override async setWeights(weights: NamedTensor[]): Promise<void> {
     await this.ready();
@@ -209,9 +197,14 @@ export class FusedOptimizer extends Optimizer {
    * @throws {LifecycleError}
    */
   async stateDict(): Promise<StateDict> {
-    const { backend, engine } = this.#alive("stateDict");
+    const { backend, engine, parking } = this.#alive("stateDict");
+    if (this.#pending)
+      throw new LifecycleError("stateDict: what was loaded is taken up by the next step; ask after it");
     const live = [...this.#known.keys()].flatMap((name) => tfEngine().registeredVariables[name] ?? []);
+    // Gradients of before may lie in buffers that are parameters by now.
+    parking.enter(this.#known);
     for (const variable of live) engine.attach(variable.name, { param: { buffer: ownBufferOf(backend, variable) } });
+    parking.leave(live.map(({ name }) => name));
     submitHeldBack(backend);
     const dict = await engine.stateDict();
     const names = new Set(live.map(({ name }) => name));
@@ -289,20 +282,15 @@ export class FusedOptimizer extends Optimizer {
 
   async #open(): Promise<void> {
     const backend = await openBackend("fused");
-    const { device } = backend;
-    const software = device.adapterInfo?.isFallbackAdapter === true;
-    const tuning: Tuning = software ? {} : { chunk: CHUNK };
-    const params = [{ name: PLACEHOLDER, shape: [0] }];
-    const engine = await createOptimizer(device, { ...withAnchor(this.#options), rule: this.#rule, params }, tuning);
+    const { engine, open } = await openEngine(backend.device, { ...this.#options, rule: this.#rule });
     try {
-      const open = await engine.openParams();
       this.#changes.apply(engine);
       if (this.#disposed) throw new LifecycleError("fused: the optimizer is disposed of");
-      this.#running = { backend, engine, open, parking: new Parking(device, engine) };
     } catch (error) {
       engine.destroy();
       throw error;
     }
+    this.#running = { backend, engine, open, parking: new Parking(backend.device, engine) };
   }
 
   #alive(where: string): Running {
@@ -311,31 +299,6 @@ export class FusedOptimizer extends Optimizer {
     if (!this.#running)
       throw new LifecycleError(`${where}: its kernels are not compiled yet: await fused(...), or optimizer.ready()`);
     return this.#running;
-  }
-
-  /** Variables and their gradients, checked. */
-  #pairs(where: string, given: NamedTensorMap | NamedTensor[]): Pair[] {
-    const named = Array.isArray(given) ? given.map((g) => [g.name, g.tensor] as const) : Object.entries(given);
-    const { registeredVariables } = tfEngine();
-    const names = new Set<string>();
-    return named.flatMap(([name, gradient]): Pair[] => {
-      if (names.has(name)) throw new OptionError(where, "gradients", "must name each variable once", name);
-      names.add(name);
-      // TF.js takes null for "no gradient".
-      if (gradient === null || gradient === undefined) return [];
-      const variable = registeredVariables[name];
-      if (!variable) throw new OptionError(where, "gradients", "must be of variables", name);
-      const { dtype, shape, size } = variable;
-      if (dtype !== "float32") throw new OptionError(where, name, "must be float32", dtype);
-      if (gradient.dtype !== "float32")
-        throw new OptionError(where, `gradient of ${name}`, "must be float32", gradient.dtype);
-      if (gradient.shape.join() !== shape.join())
-        throw new OptionError(where, `gradient of ${name}`, `must have shape [${shape}]`, gradient.shape);
-      const known = this.#known.get(name);
-      if (known && known.join() !== shape.join())
-        throw new OptionError(where, name, `must have shape [${known}], since a variable of this name had it`, shape);
-      return size === 0 ? [] : [{ variable, gradient }];
-    });
   }
 
   /** Updates a variable by the sum of earlier micro-batches; in this one it has no gradient, and its tensor is parked. */
@@ -405,14 +368,4 @@ export class FusedOptimizer extends Optimizer {
     this.#microBatch = 0;
     this.#present.clear();
   }
-}
-
-/** Options for an engine whose placeholder may be pulled toward values, which must then be given. */
-function withAnchor(options: FusedOptions): FusedOptions {
-  const anchored = <T extends GroupOptions>(group: T): T =>
-    typeof group?.toward === "object" && group.toward !== null
-      ? { ...group, toward: { ...group.toward, [PLACEHOLDER]: new Float32Array(0) } }
-      : group;
-  const { groups } = options;
-  return { ...anchored(options), ...(Array.isArray(groups) && { groups: groups.map(anchored) }) };
 }

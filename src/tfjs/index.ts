@@ -15,6 +15,8 @@ export { FusedOptimizer, type FusedOptions } from "./fused.ts";
  * @throws {OptionError} for a bad option, and if TF.js does not run on WebGPU. {DeviceError} {ShaderError} as `createOptimizer`.
  */
 export async function fused(rule: Rule, options: FusedOptions = {}): Promise<FusedOptimizer> {
+  if (typeof options !== "object" || options === null)
+    throw new OptionError("fused", "options", "must be an object", options);
   for (const option of ["params", "lossScale"]) {
     if (Object.hasOwn(options, option)) {
       const why = option === "params" ? "variables are found by their gradients" : "TensorFlow.js computes in float32";

@@ -28,7 +28,7 @@ const STATE: StateDict = {
   groups: [
     {
       name: "default",
-      tensors: ["fc.weight", "scale", "1", "__proto__"],
+      tensors: ["fc.weight", "scale", "1", "__proto__", "adafactor"],
       lr: 0.1 + 0.2,
       weightDecay: 5e-324,
       decayMode: "decoupled",
@@ -52,6 +52,7 @@ const STATE: StateDict = {
       "scale",
       { shape: [], step: 7, param: values(1, 2), slots: { exp_avg: values(1, 3) }, scalars: { mu_product: 0.1 } },
     ],
+    ["adafactor", { shape: [2, 3], step: 1, param: values(6, 7), slots: { exp_avg_sq_row: values(2, 8) } }],
     ["1", { shape: [0, 3], step: 0, param: new Float32Array(0), slots: { exp_avg: new Float32Array(0) } }],
     ["__proto__", { shape: [1], step: 1, param: values(1, 4), slots: { toString: values(1, 5) } }],
     ["constructor", { shape: [3], step: 1, param: values(3, 6), slots: {}, numbers: { exp_avg_sq: 1 / 3 } }],

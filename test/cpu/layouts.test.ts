@@ -90,13 +90,29 @@ const STRUCTS: Readonly<Record<string, { layout: Layout; rest?: string }>> = {
 // By the rule's table; see below.
 const OF_RULES = ["Hyper", "StepRow"];
 // Never leave the GPU.
-const INTERNAL = ["Norm", "Opened", "Partial", "Prepared", "Settling", "Sum", "Sums", "Squares"];
+const INTERNAL = [
+  "Change",
+  "Columns",
+  "Line",
+  "Maximum",
+  "Norm",
+  "Opened",
+  "Partial",
+  "Place",
+  "Prepared",
+  "Settling",
+  "Squares",
+  "Sums",
+  "Windows",
+];
 // By newton-schulz.test.ts.
 const OF_NEWTON_SCHULZ = ["Matrices", "Product"];
 const OF_THE_TRAINING_KIT: Readonly<Record<string, number>> = {
   Batch: BATCH_BYTES,
   RowOutcome: OUTCOME_BYTES,
-  BatchRecord: RECORD_BYTES,
+  Record: RECORD_BYTES,
+  // What Plan.select writes.
+  Random: 8,
 };
 
 describe("structures", () => {

@@ -53,6 +53,7 @@ const convolutions: Omit<conv2d.Conv2dShape, "bytes">[] = [
 convolutions.push({ ...image, inWidth: 5, kernel: [3, 3] as const, padding: [1, 1] as const, groups: 1 });
 convolutions.push({ ...image, inWidth: 4, kernel: [3, 3] as const, padding: [1, 1] as const, groups: 1 });
 const pools = [
+  { rows, channels: 3, inHeight: 8, inWidth: 6, kernel: [2, 2] as const },
   { rows, channels: 3, inHeight: 7, inWidth: 6, kernel: [2, 2] as const },
   {
     rows,
@@ -98,11 +99,13 @@ const calls: Readonly<Record<string, () => Promise<unknown>[]>> = {
       ...both.map((inputRelu) => pool2d.averagePool2dBackward(device, "l", s, { inputRelu })),
     ]),
   batchNorm: () =>
-    both.flatMap((on) => [
-      batchNorm.batchNormForward(device, "l", channels, { relu: on }),
-      batchNorm.batchNormEvaluate(device, "l", channels, { relu: on }),
-      batchNorm.batchNormBackward(device, "l", channels, { outputRelu: on, accumulate: !on }),
-    ]),
+    [channels, { ...channels, plane: 8 }].flatMap((shape) =>
+      both.flatMap((on) => [
+        batchNorm.batchNormForward(device, "l", shape, { relu: on }),
+        batchNorm.batchNormEvaluate(device, "l", shape, { relu: on }),
+        batchNorm.batchNormBackward(device, "l", shape, { outputRelu: on, accumulate: !on }),
+      ]),
+    ),
   segmentNorm: () =>
     both.flatMap((on) => [
       norm.layerNormForward(device, "l", tokens, { bias: on }),

@@ -12,9 +12,8 @@ import { MEASURE } from "../../src/kernels/measure.ts";
 import { UPDATE_FIGURES } from "../../src/kernels/norm-figures.ts";
 import { PLAIN_DECAY, UPDATE } from "../../src/kernels/update.ts";
 import type { WgslFile } from "../../src/kernels/wgsl.ts";
-import { batchGather, batchRecord } from "../../src/nn/batch.ts";
+import { batchGather } from "../../src/nn/batch.ts";
 import { linearForward, linearInputGradient, linearWeightGradient } from "../../src/nn/linear.ts";
-import { softmaxCrossEntropy } from "../../src/nn/softmax-cross-entropy.ts";
 import { stripWgsl } from "../../vite-wgsl.ts";
 import { KERNELS, linksOf } from "../kernel-table.ts";
 import { OFFERED } from "../rules-table.ts";
@@ -135,13 +134,13 @@ describe("training kit", () => {
   const shapes = [...floats, ...floats.map((s) => ({ ...s, bytes: { scale: 2, shift: -1 } }))];
   const both = [false, true];
   const calls: Readonly<Record<string, () => Promise<unknown>[]>> = {
-    "linear-forward": () => shapes.flatMap((s) => both.map((relu) => linearForward(device, "l", s, { relu }))),
+    "linear-forward": () =>
+      shapes.flatMap((s) => both.map((on) => linearForward(device, "l", s, { relu: on, bias: on }))),
     "linear-input-gradient": () =>
       floats.flatMap((s) => both.map((inputRelu) => linearInputGradient(device, "l", s, { inputRelu }))),
-    "linear-weight-gradient": () => shapes.map((s) => linearWeightGradient(device, "l", s)),
-    "softmax-cross-entropy": () => [softmaxCrossEntropy(device, "l", { rows: 8, classes: 10 })],
+    "linear-weight-gradient": () =>
+      shapes.flatMap((s) => both.map((on) => linearWeightGradient(device, "l", s, { accumulate: on, bias: on }))),
     "batch-gather": () => [batchGather(device, "l", { rows: 8, features: 7 })],
-    "batch-record": () => [batchRecord(device, "l")],
   };
 
   test("every kernel of shaders/nn is in this table", () => {

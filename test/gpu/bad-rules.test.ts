@@ -60,7 +60,7 @@ function rowsOfEveryOption(definition: RuleDefinition): Row[] {
   const make = (library as unknown as Readonly<Record<string, (options: object) => unknown>>)[exportOf(definition)]!;
   return Object.entries(defaults).flatMap(([option, like]): Row[] => {
     const give = (value: unknown) => make({ [option]: value });
-    const rates = definition.signed?.includes(option) ? NO_RATES.filter((v) => !(Number(v) < 0)) : NO_RATES;
+    const rates = definition.signed?.includes(option) ? NO_RATES.filter((v) => v !== -1e-9) : NO_RATES;
     if (typeof like === "boolean") return each(`${name}: ${option}`, NO_BOOLEANS, give);
     if (typeof like === "number") return each(`${name}: ${option}`, rates, give);
     if (typeof like === "string") return each(`${name}: ${option}`, ["", "Adam", 0, true, null, [like]], give);

@@ -54,25 +54,22 @@ export const adafactor: TwinRule<Options> = {
   },
 };
 
-function isRelative({ convention, relativeStep }: Options): boolean {
-  return relativeStep ?? convention === "transformers";
-}
-
 /** transformers scale always if asked to, timm only steps that are relative. */
 function scales(options: Options): boolean {
-  return (options.scaleParameter ?? true) && (options.convention === "transformers" || isRelative(options));
+  return (options.scaleParameter ?? true) && (options.convention === "transformers" || options.relativeStep === true);
 }
 
 /** rho_t, before the scale of the parameter. */
 function stepSize(options: Options, t: number, lr: number): number {
   if (options.convention === undefined || options.convention === "torch") return Math.min(lr, 1 / Math.sqrt(t));
-  if (!isRelative(options)) return lr;
+  if (!options.relativeStep) return lr;
   return Math.min(options.warmupInit ? 1e-6 * t : 1e-2, 1 / Math.sqrt(t));
 }
 
-/** Two dimensions, the one of the rows first; undefined where the tensor is not factored. */
+/** Two dimensions, the one of the rows first; undefined where the tensor is not factored, or empty. */
 function foldedDims({ convention, minDimSizeToFactor = 16 }: Options, shape: readonly number[]) {
   const rank = shape.length;
+  if (elementCount(shape) === 0) return undefined;
   const last: [number, number] = [rank - 2, rank - 1];
   if (convention !== "timm") return rank < 2 ? undefined : last;
   // timm prefers the first two, which are the channels of a convolution, and folds nothing that is small.

@@ -2,6 +2,7 @@
 
     run.py start FOLDER     # writes ID-20, the checkpoint, and ID-40-truth, ID-60-truth
     run.py finish FOLDER    # reads ID-40, which the engine wrote, and writes ID-60
+    run.py resume FOLDER    # the bridge alone: every class saves, loads and goes on bit for bit, with batch normalization
 """
 
 import json
@@ -138,5 +139,31 @@ def finish(folder):
         torch_bridge.save(folder / f"{case['id']}-60.safetensors", training.model, training.optimizer, done + steps)
 
 
+def resume(folder):
+    def make(name):
+        model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 1))
+        groups = [{"params": model[0].parameters(), "lr": 1e-3}, {"params": [*model[1].parameters(), *model[2].parameters()]}]
+        return model, getattr(torch.optim, name)(groups, lr=1e-2)
+
+    def train(model, optimizer, seed):
+        generator = torch.Generator().manual_seed(seed)
+        for _ in range(5):
+            optimizer.zero_grad()
+            model(torch.randn(8, 4, generator=generator)).pow(2).mean().backward()
+            optimizer.step()
+
+    for name in ("SGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta", "Rprop", "ASGD"):
+        path = folder / "resume.safetensors"
+        model, optimizer = make(name)
+        train(model, optimizer, 1)
+        torch_bridge.save(path, model, optimizer, 5)
+        other, other_optimizer = make(name)
+        assert torch_bridge.load(path, other, other_optimizer) == 5
+        train(model, optimizer, 2)
+        train(other, other_optimizer, 2)
+        for key, value in model.state_dict().items():
+            assert torch.equal(value, other.state_dict()[key]), f"{name}: {key} differs"
+
+
 if __name__ == "__main__":
-    {"start": start, "finish": finish}[sys.argv[1]](pathlib.Path(sys.argv[2]))
+    {"start": start, "finish": finish, "resume": resume}[sys.argv[1]](pathlib.Path(sys.argv[2]))

@@ -3,27 +3,29 @@
 // n counts the samples of the batch only. The running statistics move by momentum m, the variance unbiased:
 //   running <- (1 - m) running + m (mean | var n / (n - 1))
 // Ioffe, Szegedy: Batch Normalization (2015); as torch.nn.BatchNorm2d. Sums have a fixed order: equal bits on every run.
+// Linked in: how many elements are taken at a time (lanes/).
 
 #import nn/lib/batch
+#import lanes
 
 override WORKGROUP_SIZE: u32 = 64;                    // a power of two
 override ACROSS: u32;                                 // of them, how many take pixels side by side; the others take other rows
 override ROWS: u32;
 override CHANNELS: u32;
-override PLANE: u32;                                  // pixels of a channel
-override STRIDE: u32;                                 // floats of a row (sample)
+override PLANE: u32;                                  // lanes of a channel
+override STRIDE: u32;                                 // lanes of a row (sample)
 override EPS: f32;
 override MOMENTUM: f32;
 override RELU: bool = false;
 
 @group(0) @binding(0) var<uniform> batch: Batch;
-@group(0) @binding(1) var<storage, read> input: array<f32>;                    // x [ROWS, STRIDE]
+@group(0) @binding(1) var<storage, read> input: array<Lane>;                   // x [ROWS, STRIDE]
 @group(0) @binding(2) var<storage, read> weight: array<f32>;                   // w [CHANNELS]
 @group(0) @binding(3) var<storage, read> bias: array<f32>;                     // b [CHANNELS]
 @group(0) @binding(4) var<storage, read_write> running_mean: array<f32>;       // [CHANNELS]
 @group(0) @binding(5) var<storage, read_write> running_var: array<f32>;        // [CHANNELS]
 @group(0) @binding(6) var<storage, read_write> saved: array<f32>;              // [means, 1 / deviations], CHANNELS each
-@group(0) @binding(7) var<storage, read_write> output: array<f32>;             // y [ROWS, STRIDE]
+@group(0) @binding(7) var<storage, read_write> output: array<Lane>;            // y [ROWS, STRIDE]
 
 #import nn/lib/sum-of-all
 
@@ -34,24 +36,24 @@ fn batch_norm_forward(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_in
   let first_pixel = lane % ACROSS;
   let down = WORKGROUP_SIZE / ACROSS;
   let begin = channel * PLANE;
-  let n = f32(batch.count * PLANE);
+  let n = f32(batch.count * PLANE * WIDTH);
 
   var sum = 0.0;
   for (var row = first_row; row < batch.count; row += down) {
-    var part = 0.0;
+    var part = Lane();
     for (var i = first_pixel; i < PLANE; i += ACROSS) { part += input[row * STRIDE + begin + i]; }
-    sum += part;
+    sum += lane_sum(part);
   }
   let mean = sum_of_all(lane, sum) / n;
 
   var squares = 0.0;
   for (var row = first_row; row < batch.count; row += down) {
-    var part = 0.0;
+    var part = Lane();
     for (var i = first_pixel; i < PLANE; i += ACROSS) {
       let d = input[row * STRIDE + begin + i] - mean;
       part += d * d;
     }
-    squares += part;
+    squares += lane_sum(part);
   }
   let variance = sum_of_all(lane, squares) / n;
   let scale = 1.0 / sqrt(variance + EPS);
@@ -63,12 +65,12 @@ fn batch_norm_forward(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_in
       let at = row * STRIDE + begin + i;
       let y = (input[at] - mean) * w + b;
       // By comparison and not by max(): max(NaN, 0) is 0.
-      output[at] = select(y, 0.0, RELU & (y < 0.0));
+      output[at] = select(y, Lane(), LaneMask(RELU) & (y < Lane()));
     }
   }
   if (channel == 0u) {
     for (var row = lane; row < ROWS; row += WORKGROUP_SIZE) {
-      for (var i = CHANNELS * PLANE; i < STRIDE; i++) { output[row * STRIDE + i] = 0.0; }
+      for (var i = CHANNELS * PLANE; i < STRIDE; i++) { output[row * STRIDE + i] = Lane(); }
     }
   }
   if (lane == 0u) {

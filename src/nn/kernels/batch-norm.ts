@@ -1,9 +1,12 @@
 /** Batch normalization: training, evaluation, backward. */
-import none from "../../../shaders/nn/mask/none.wgsl?raw";
 import backwardText from "../../../shaders/nn/norm/batch-backward.wgsl?raw";
 import evaluateText from "../../../shaders/nn/norm/batch-evaluate.wgsl?raw";
 import forwardText from "../../../shaders/nn/norm/batch-forward.wgsl?raw";
+import lanesF32 from "../../../shaders/nn/norm/lanes/f32.wgsl?raw";
+import lanesF32x4 from "../../../shaders/nn/norm/lanes/f32x4.wgsl?raw";
+import noMask from "../../../shaders/nn/norm/no-mask.wgsl?raw";
 import reluMask from "../../../shaders/nn/norm/relu-mask.wgsl?raw";
+import type { WgslFile } from "../../kernels/wgsl.ts";
 import { BATCH_IMPORTS } from "../batch.ts";
 import { type KernelOf, Operation } from "../dispatch.ts";
 import { strideOf } from "./convolve.ts";
@@ -100,7 +103,7 @@ export function batchNormForward(
 ): Promise<BatchNormForward> {
   const { eps = 1e-5, momentum = 0.1, relu = false } = options;
   const constants = { ...channelwise(shape), EPS: eps, MOMENTUM: momentum, RELU: Number(relu) };
-  const imports = { ...BATCH_IMPORTS, ...SUM_OF_ALL };
+  const imports = { ...BATCH_IMPORTS, ...SUM_OF_ALL, ...lanesOf(shape) };
   return Operation.compile(device, label, FORWARD, imports, constants, [shape.channels, 1]);
 }
 
@@ -119,7 +122,7 @@ export function batchNormEvaluate(
   const sizes = sizesOf(shape);
   const { grid, WORKGROUP_SIZE } = flatGrid(sizes.ROWS * sizes.STRIDE);
   const constants = { ...sizes, WORKGROUP_SIZE, EPS: eps, RELU: Number(relu) };
-  return Operation.compile(device, label, EVALUATE, FLAT_INDEX, constants, grid);
+  return Operation.compile(device, label, EVALUATE, { ...FLAT_INDEX, ...lanesOf(shape) }, constants, grid);
 }
 
 /**
@@ -137,19 +140,34 @@ export function batchNormBackward(
   const { outputRelu = false, accumulate = false } = options;
   const mask = outputRelu
     ? { path: "nn/norm/relu-mask.wgsl", text: reluMask }
-    : { path: "nn/mask/none.wgsl", text: none };
+    : { path: "nn/norm/no-mask.wgsl", text: noMask };
   const kernel = outputRelu ? BACKWARD : { ...BACKWARD, bindings: BACKWARD.bindings.slice(0, -1) };
-  const imports = { ...BATCH_IMPORTS, ...SUM_OF_ALL, mask };
+  const imports = { ...BATCH_IMPORTS, ...SUM_OF_ALL, ...lanesOf(shape), mask };
   const constants = { ...channelwise(shape), ACCUMULATE: Number(accumulate) };
   return Operation.compile(device, label, kernel, imports, constants, [shape.channels, 1]);
 }
 
-function sizesOf({ rows, channels, plane }: BatchNormShape) {
-  return { ROWS: rows, CHANNELS: channels, PLANE: plane, STRIDE: strideOf(channels, [1, plane]) };
+/** How many elements are taken at a time: four where planes allow. */
+function widthOf({ plane }: BatchNormShape): 1 | 4 {
+  return plane % 4 === 0 ? 4 : 1;
+}
+
+function lanesOf(shape: BatchNormShape): Record<string, WgslFile> {
+  return widthOf(shape) === 4
+    ? { lanes: { path: "nn/norm/lanes/f32x4.wgsl", text: lanesF32x4 } }
+    : { lanes: { path: "nn/norm/lanes/f32.wgsl", text: lanesF32 } };
+}
+
+/** Sizes in lanes. */
+function sizesOf(shape: BatchNormShape) {
+  const { rows, channels, plane } = shape;
+  const width = widthOf(shape);
+  return { ROWS: rows, CHANNELS: channels, PLANE: plane / width, STRIDE: strideOf(channels, [1, plane]) / width };
 }
 
 /** A workgroup for each channel; as many invocations side by side as a plane keeps busy. */
 function channelwise(shape: BatchNormShape) {
-  const ACROSS = Math.min(WORKGROUP_SIZE, 2 ** Math.floor(Math.log2(shape.plane)));
-  return { ...sizesOf(shape), WORKGROUP_SIZE, ACROSS };
+  const sizes = sizesOf(shape);
+  const ACROSS = Math.min(WORKGROUP_SIZE, 2 ** Math.floor(Math.log2(sizes.PLANE)));
+  return { ...sizes, WORKGROUP_SIZE, ACROSS };
 }

@@ -3,6 +3,9 @@ import none from "../../../shaders/nn/mask/none.wgsl?raw";
 import relu from "../../../shaders/nn/mask/relu.wgsl?raw";
 import averageBackward from "../../../shaders/nn/pool2d/average-backward.wgsl?raw";
 import averageForward from "../../../shaders/nn/pool2d/average-forward.wgsl?raw";
+import max2x2Backward from "../../../shaders/nn/pool2d/max-2x2-backward.wgsl?raw";
+import max2x2Forward from "../../../shaders/nn/pool2d/max-2x2-forward.wgsl?raw";
+import max2x2Windows from "../../../shaders/nn/pool2d/max-2x2-windows.wgsl?raw";
 import maxBackward from "../../../shaders/nn/pool2d/max-backward.wgsl?raw";
 import maxBackwardDisjoint from "../../../shaders/nn/pool2d/max-backward-disjoint.wgsl?raw";
 import maxForward from "../../../shaders/nn/pool2d/max-forward.wgsl?raw";
@@ -53,7 +56,9 @@ export function pool2dOutput(shape: Omit<Pool2dShape, "rows" | "channels">): Ext
  * @throws {ShaderError} if the device refuses the kernel.
  */
 export function maxPool2dForward(device: GPUDevice, label: string, shape: Pool2dShape): Promise<PoolForward> {
-  return forward(device, label, shape, "max-forward", "max_pool_forward", maxForward);
+  if (!isPlain2x2(shape)) return forward(device, label, shape, "max-forward", "max_pool_forward", maxForward);
+  const { constants, grid } = tilesOf(shape);
+  return Operation.compile(device, label, MAX_2X2_FORWARD, WINDOWS, constants, grid);
 }
 
 /**
@@ -68,6 +73,11 @@ export function maxPool2dBackward(
   shape: Pool2dShape,
   options: { inputRelu?: boolean } = {},
 ): Promise<PoolBackward> {
+  const RELU = Number(options.inputRelu ?? false);
+  if (isPlain2x2(shape)) {
+    const { constants, grid } = tilesOf(shape);
+    return Operation.compile(device, label, MAX_2X2_BACKWARD, WINDOWS, { ...constants, RELU }, grid);
+  }
   const { kernel, stride = kernel } = shape;
   const disjoint = stride[0] >= kernel[0] && stride[1] >= kernel[1];
   const constants = constantsOf(shape);
@@ -84,8 +94,7 @@ export function maxPool2dBackward(
       ["inputGradient", "write"],
     ],
   };
-  const relus = { RELU: Number(options.inputRelu ?? false) };
-  return Operation.compile(device, label, kernelOf, WINDOWS, { WORKGROUP_SIZE, ...constants, ...relus }, grid);
+  return Operation.compile(device, label, kernelOf, WINDOWS, { WORKGROUP_SIZE, ...constants, RELU }, grid);
 }
 
 /**
@@ -157,8 +166,42 @@ export function globalAveragePoolBackward(
 const WINDOWS: Readonly<Record<string, WgslFile>> = {
   ...FLAT_INDEX,
   "nn/pool2d/window": { path: "nn/pool2d/window.wgsl", text: window },
+  "nn/pool2d/max-2x2-windows": { path: "nn/pool2d/max-2x2-windows.wgsl", text: max2x2Windows },
   "nn/pool2d/maximum": { path: "nn/pool2d/maximum.wgsl", text: maximum },
 };
+
+const MAX_2X2_FORWARD: KernelOf<PoolForward> = {
+  name: "max-pool2d-2x2-forward",
+  file: { path: "nn/pool2d/max-2x2-forward.wgsl", text: max2x2Forward },
+  entryPoint: "max_pool_2x2_forward",
+  bindings: [
+    ["input", "read"],
+    ["output", "write"],
+  ],
+};
+
+const MAX_2X2_BACKWARD: KernelOf<PoolBackward> = {
+  name: "max-pool2d-2x2-backward",
+  file: { path: "nn/pool2d/max-2x2-backward.wgsl", text: max2x2Backward },
+  entryPoint: "max_pool_2x2_backward",
+  bindings: [
+    ["outputGradient", "read"],
+    ["input", "read"],
+    ["inputGradient", "write"],
+  ],
+};
+
+/** Whether the kernels for four windows of 2 x 2 at once apply. */
+function isPlain2x2({ inHeight, inWidth, kernel, stride = kernel, padding = [0, 0] }: Pool2dShape): boolean {
+  const even = inHeight % 2 === 0 && inWidth % 2 === 0;
+  return even && [...kernel, ...stride].every((k) => k === 2) && [...padding].every((p) => p === 0);
+}
+
+function tilesOf(shape: Pool2dShape) {
+  const { ROWS, CHANNELS, IN_HEIGHT, IN_WIDTH, IN_STRIDE, OUT_STRIDE, OUT_HEIGHT, OUT_WIDTH } = constantsOf(shape);
+  const { grid, WORKGROUP_SIZE } = flatGrid(ROWS * CHANNELS * OUT_HEIGHT * Math.ceil(OUT_WIDTH / 4));
+  return { constants: { WORKGROUP_SIZE, ROWS, CHANNELS, IN_HEIGHT, IN_WIDTH, IN_STRIDE, OUT_STRIDE }, grid };
+}
 
 function forward(
   device: GPUDevice,

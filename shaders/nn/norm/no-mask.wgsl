@@ -1,0 +1,4 @@
+// No ReLU follows.
+fn masked(gradient: Lane, at: u32) -> Lane {
+  return gradient;
+}
