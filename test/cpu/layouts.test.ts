@@ -1,7 +1,7 @@
 /** The structures, bindings and constants of the shaders, as a WGSL parser sees them, against their twins in TypeScript. */
 import { describe, expect, test } from "vitest";
 import { type StructInfo, WgslReflect } from "wgsl_reflect/wgsl_reflect.module.js";
-import type { HyperOptions, RuleDefinition } from "../../src/engine/rule.ts";
+import { type HyperOptions, hyperNames, type RuleDefinition } from "../../src/engine/rule.ts";
 import { CONTROL_STAGE } from "../../src/kernels/control.ts";
 import { type Kernel, libraryOf } from "../../src/kernels/kernel.ts";
 import {
@@ -58,6 +58,9 @@ function reflect(text: string): WgslReflect {
   return new WgslReflect(declarations);
 }
 
+/** The rules that have the same WGSL. */
+const sameFile = ({ wgsl }: RuleDefinition) => RULES.flatMap(({ rule }) => (rule.wgsl === wgsl ? [rule] : []));
+
 const ruleFile = (rule: RuleDefinition): WgslFile => ({
   path: rule.path ?? `rules/${rule.name}.wgsl`,
   text: rule.wgsl,
@@ -93,6 +96,7 @@ const OF_RULES = ["Hyper", "StepRow"];
 const INTERNAL = [
   "Change",
   "Columns",
+  "Factored",
   "Line",
   "Maximum",
   "Norm",
@@ -184,10 +188,12 @@ describe("structures", () => {
 describe.each(RULES)("rule $rule.name", ({ rule, options }) => {
   const [reflection] = allLinked(UPDATE, rule) as [WgslReflect];
   const struct = (name: string) => fieldsOf(reflection.structs.find((s) => s.name === name));
+  const carried = (o: HyperOptions) =>
+    Object.keys(rule.recursion?.next(o, rule.recursion.start, { lr: 0.1, update: 3 }).hyper ?? {});
   const floats = (names: readonly string[]) => names.map((name, i) => `${name} f32@${i * 4}`);
 
   test("Hyper has the fields of the table, whatever the options", () => {
-    for (const o of options) expect(struct("Hyper")).toEqual(floats(Object.keys(rule.hyper(o))));
+    for (const o of options) expect(struct("Hyper")).toEqual(floats([...Object.keys(rule.hyper(o)), ...carried(o)]));
   });
 
   test("StepRow has the fields of the table, whatever the options and the count", () => {
@@ -198,12 +204,14 @@ describe.each(RULES)("rule $rule.name", ({ rule, options }) => {
 
   test("a group record is its fields and the rule's, without padding", () => {
     const record = reflection.structs.find((s) => s.name === "GroupRecord")!;
-    expect(record.size).toBe((GROUP_RECORD.length + Object.keys(rule.hyper(options[0]!)).length) * 4);
+    expect(record.size).toBe((GROUP_RECORD.length + hyperNames(rule).length) * 4);
   });
 
   test("slot constants are the places in the table", () => {
     const constants = slotConstants(rule.wgsl);
-    expect(constants).toEqual(Object.fromEntries(rule.slots.map((slot, i) => [slot.toUpperCase(), i])));
+    expect(constants).toMatchObject(Object.fromEntries(rule.slots.map((slot, i) => [slot.toUpperCase(), i])));
+    // A file that several rules share may know more slots than one of them has.
+    expect(Object.keys(constants).length).toBe(Math.max(...sameFile(rule).map(({ slots }) => slots.length)));
   });
 
   test("the table gives a value for each of its overrides", () => {
