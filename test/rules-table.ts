@@ -613,6 +613,7 @@ export const RULES: readonly RuleRow[] = [
     rule: adafactor({ convention: "transformers", beta1: 0.9 }),
     twin: adafactorTwin,
     options: { convention: "transformers", beta1: 0.9 },
+    shape: (shape) => shape,
     draw: (random) => ({
       convention: "transformers",
       eps: [10 ** between(random, -30, -6), eps(random)],

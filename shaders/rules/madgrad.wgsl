@@ -2,7 +2,8 @@
 //   L = (lr + eps) sqrt(t)                q <- q + L g^2                s <- s + L g
 //   z = x_0 - s / (cbrt(q) + eps)         x_0: theta before the first step
 //   theta <- mu theta + (1 - mu) z        so u = (1 - mu) (theta - x_0 + s / (cbrt(q) + eps))
-// Without momentum x_0 is theta + s / (cbrt(q) + eps) with s and q as they were, and no state: what decay has done stays done.
+// Without momentum x_0 is theta + s / (cbrt(q) + eps) with s and q as they were, and no state: what decay has done stays done. With
+// r = cbrt(q) + eps and r' after the step, u = s' / r' - s / r is (L g - (s / r) (r' - r)) / r', which does not cancel.
 // Source: Defazio & Jelassi (2021), arXiv:2101.11075; https://github.com/facebookresearch/madgrad.
 
 override MOMENTUM: bool = false;  // some group has momentum
@@ -39,11 +40,13 @@ fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> 
   let s = s_before + weight * g;
   store_state(GRAD_SUM_SQ, at, q);
   store_state(S, at, s);
-  let away = s / (cube_root(q) + h.eps);
+  let root = cube_root(q);
   if (MOMENTUM) {
     // Kept without momentum too, beside groups that have it: it may set in later.
     if (t.first > 0.0) { store_state(X0, at, theta); }
-    if (h.momentum > 0.0) { return h.one_minus_momentum * ((theta - load_state(X0, at)) + away); }
+    if (h.momentum > 0.0) { return h.one_minus_momentum * ((theta - load_state(X0, at)) + s / (root + h.eps)); }
   }
-  return away - s_before / (cube_root(q_before) + h.eps);
+  let before = cube_root(q_before);
+  let growth = min(weight * (g * g), Lane(0x1.fffffep+127f)) / (root * root + root * before + before * before);
+  return (weight * g - s_before / (before + h.eps) * growth) / (root + h.eps);
 }

@@ -194,7 +194,13 @@ export class Plan<Source extends TensorSource = Optimizer> {
     this.device.queue.submit([encoder.finish()]);
   }
 
-  /** The records of these slots, of what has been submitted so far. */
+  /** The record of a slot, of what has been submitted so far. */
+  async readRecord(slot = 0): Promise<BatchRecord> {
+    const [record] = await this.readRecords(slot);
+    return record!;
+  }
+
+  /** The records of `count` slots from `first` on. */
   async readRecords(first = 0, count = 1): Promise<BatchRecord[]> {
     this.#alive();
     const range = { ...this.records, offset: first * 16, size: count * 16 };

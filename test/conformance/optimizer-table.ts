@@ -298,7 +298,7 @@ function relativeWithoutLr(options: GroupOptions, { lr }: ReferenceOptions): Gro
   return { ...rest, eps: [own, epsScale], relativeStep: !lr };
 }
 
-/** Of s and p0 Prodigy keeps every p-th element, and of a tensor of zeros a single one. */
+/** Of s and p0 Prodigy keeps every p-th element, the others are zero here; and of a tensor of zeros a single one. */
 function sliced(name: string, values: number[], { sliceP = 1 }: GroupOptions): number[] {
   if (name === "p0" && values.every((x) => x === 0)) return [0];
   return name === "s" || name === "p0" ? values.filter((_, i) => i % Number(sliceP) === 0) : values;

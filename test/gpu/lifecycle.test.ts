@@ -218,7 +218,7 @@ describe("addParams, which waits", () => {
     }
     const [got, expected] = [bitsOf(await subject.stateDict()), bitsOf(await patient.stateDict())];
     // What decay has removed is counted for a new group from the first update that the host did not know to be applied yet.
-    expect({ ...got, doses: got.doses[0] }).toEqual({ ...expected, doses: expected.doses[0] });
+    expect({ ...got, pasts: got.pasts[0] }).toEqual({ ...expected, pasts: expected.pasts[0] });
     expect(subject.tensors.map((t) => t.name)).toEqual(["w", "b", "x", "y"]);
     subject.destroy();
     patient.destroy();

@@ -40,6 +40,8 @@ test("the update is written into the buffer that the variable has", async () => 
 
 test("what TF.js has not submitted yet runs before the step: operations that read the old values, and the gradient", async () => {
   const w = variable([1, 2, 3, 4]);
+  // A first step submits more than others do.
+  step([w, [0, 0, 0, 0]]);
   const before = w.mul(10);
   const gradient = tf.tidy(() => w.add(1).mul(2));
   optimizer.applyGradients({ [w.name]: gradient });

@@ -316,6 +316,18 @@ test("a state dict holds variables and state; another optimizer goes on from it,
   }
 });
 
+test("a variable that has become its own gradient", async () => {
+  const w = variable([1, 2, 3, 4], [4], "w");
+  const optimizer = await make(sgd(), { lr: 1 });
+  const gradient = tf.tensor1d([5, 6, 7, 8]);
+  optimizer.applyGradients({ w: gradient });
+  w.assign(gradient);
+  gradient.dispose();
+  expect([...((await optimizer.stateDict()).tensors.w?.param ?? [])]).toEqual([5, 6, 7, 8]);
+  optimizer.applyGradients({ w });
+  expect(await valuesOf(w)).toEqual([0, 0, 0, 0]);
+});
+
 test("weights: in a step of the run, before the first, and again without a leak", async () => {
   makeVariables();
   const first = await make(adamw(), options);

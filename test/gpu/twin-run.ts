@@ -148,12 +148,16 @@ export class Twins {
         const own = (twin: Twin) => twin.state(k).slots[name] ?? new Float64Array(param.length);
         comparison.tensor({ key: `${nameOf(k)}.${name}`, name, at }, values, this.#checked(own));
       }
-      const single = { ...numbers, ...scalars };
-      for (const [name, value] of Object.entries(single)) {
+      for (const [name, value] of Object.entries(numbers)) {
+        if (expected.slots[name] === undefined) continue;
+        const own = (twin: Twin) => twin.state(k).slots[name] ?? new Float64Array(1);
+        comparison.tensor({ key: `${nameOf(k)}.${name}`, name, at }, [value], this.#checked(own));
+      }
+      for (const [name, value] of Object.entries(scalars)) {
         const own = expected.slots[name]?.[0];
         if (step > 0 && own !== undefined) comparison.number(`${at} ${nameOf(k)}.${name}`, value, own);
       }
-      const missing = Object.keys(expected.slots).filter((name) => !(name in slots) && !(name in single));
+      const missing = Object.keys(expected.slots).filter((name) => !(name in { ...slots, ...numbers, ...scalars }));
       if (missing.length > 0) comparison.fail(`${at} ${nameOf(k)} must have the slots ${missing}`);
     });
   }
@@ -236,16 +240,22 @@ export async function expectTwinRun(
 }
 
 /** Everything that a run has left, floats as bits: what "bit for bit" compares. Skipped steps do not count. */
-export function bitsOf({ stepsApplied, lossScale, groups, tensors }: StateDict) {
+export function bitsOf({ stepsApplied, lossScale, numbers, groups, tensors }: StateDict) {
   const bits = (x: Float32Array) => new Uint32Array(x.slice().buffer);
   return {
     stepsApplied,
     lossScale,
-    doses: groups.map((g) => g.decayDose),
+    numbers,
+    pasts: groups.map((g) => [g.decayDose, g.carry]),
     tensors: Object.fromEntries(
-      Object.entries(tensors).map(([name, { step, param, slots }]) => [
+      Object.entries(tensors).map(([name, { step, param, slots, numbers: own }]) => [
         name,
-        { step, param: bits(param), slots: Object.fromEntries(Object.entries(slots).map(([s, x]) => [s, bits(x)])) },
+        {
+          step,
+          numbers: own,
+          param: bits(param),
+          slots: Object.fromEntries(Object.entries(slots).map(([s, x]) => [s, bits(x)])),
+        },
       ]),
     ),
   };

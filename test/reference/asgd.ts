@@ -4,8 +4,7 @@ type Options = { readonly lambd?: number; readonly alpha?: number; readonly t0?:
 
 /**
  * Averaged SGD (Polyak and Juditsky 1992) as PyTorch has it: a step of size eta, which shrinks theta by eta lambd as well, and
- * from t0 on the mean `ax` of what theta has been. eta is computed at the end of a step, for the next one; and so is mu, which
- * follows from the count alone.
+ * from t0 on the mean `ax` of what theta has been. eta and mu are computed at the end of a step, for the next one.
  */
 export const asgd: TwinRule<Options> = {
   name: "asgd",
@@ -17,7 +16,7 @@ export const asgd: TwinRule<Options> = {
     return g.map((gi, i) => eta * (gi + lambd * theta[i]!));
   },
   after(state, { lambd = 1e-4, alpha = 0.75, t0 = 1e6 }, lr, { theta }) {
-    const mu = 1 / Math.max(1, state.step - 1 - t0);
+    const mu = slot(state, "mu", () => Float64Array.of(1))[0]!;
     const mean = zeroSlot(state, "ax", theta.length);
     theta.forEach((x, i) => {
       mean[i] = mu === 1 ? x : mean[i]! + mu * (x - mean[i]!);

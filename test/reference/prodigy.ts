@@ -36,7 +36,7 @@ export const prodigy: TwinRule<Options> = {
     for (const { g, state, options, lr, context } of tensors) {
       const { theta } = context;
       const { safeguardWarmup = false, sliceP = 1 } = options;
-      const origin = slot(state, "p0", () => theta.slice());
+      const origin = slot(state, "p0", () => theta.map((x, i) => (i % sliceP === 0 ? x : 0)));
       const s = zeroSlot(state, "s", g.length);
       if (lr === 0) continue;
       const delta = d * lr * correction;
