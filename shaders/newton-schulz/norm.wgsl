@@ -21,12 +21,14 @@ var<workgroup> wg_norms: array<Norm, WORKGROUP_SIZE>;
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn norm(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
   let at = table[matrices.source + workgroup.z];
+  let row_quads = (matrices.cols + 3u) / 4u;
+  let quads = matrices.rows * row_quads;
   let stride = matrices.parts * WORKGROUP_SIZE;
   var seen = NORM_ZERO;
-  for (var begin = workgroup.x * WORKGROUP_SIZE + lane; begin < matrices.quads; begin += FOLD_EVERY * stride) {
+  for (var begin = workgroup.x * WORKGROUP_SIZE + lane; begin < quads; begin += FOLD_EVERY * stride) {
     var block = NORM_ZERO;
-    for (var q = begin; q < min(begin + FOLD_EVERY * stride, matrices.quads); q += stride) {
-      block = norm_add(block, source_quad(at, q));
+    for (var q = begin; q < min(begin + FOLD_EVERY * stride, quads); q += stride) {
+      block = norm_add(block, source_quad(at, q / row_quads, q % row_quads));
     }
     seen = norm_join(seen, block, 2.0);
   }

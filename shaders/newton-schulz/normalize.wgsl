@@ -1,6 +1,7 @@
-// Before the first Newton-Schulz step. One invocation divides some quads of a matrix by its Frobenius norm:
+// Before the first Newton-Schulz step. One invocation divides blocks of 4 x 4 elements by the Frobenius norm of their matrix:
 //   X = u / (|u| + eps),  or u / max(|u|, eps) with MAXIMUM;  0 for a matrix of zeros
-// It does so in units of a power of two near the largest |u|, so that neither norm nor quotient leaves the range of float32.
+// and stores them straight and transposed. It divides in units of a power of two near the largest |u|, so that neither norm nor
+// quotient leaves the range of float32.
 
 #import lib/norm
 #import newton-schulz/matrices-record
@@ -11,9 +12,10 @@ override MAXIMUM: bool = false;
 
 @group(0) @binding(0) var<uniform> matrices: Matrices;
 @group(0) @binding(1) var<storage, read> table: array<u32>;                    // where matrices begin, in elements
-@group(0) @binding(2) var<storage, read> source: array<SourceElement>;         // u
+@group(0) @binding(2) var<storage, read> source: array<SourceElement>;         // u [rows, cols]
 @group(0) @binding(3) var<storage, read> partials: array<vec2u>;               // [matrix][part]: bits of sum, exponent
-@group(0) @binding(4) var<storage, read_write> normalized: array<vec4f>;       // X, rows filled up to whole quads with zeros
+@group(0) @binding(4) var<storage, read_write> normalized: array<vec4f>;       // X [rows, cols], rows of whole quads
+@group(0) @binding(5) var<storage, read_write> transposed: array<vec4f>;       // X^T [cols, rows], rows of whole quads
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn normalize_matrices(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
@@ -29,8 +31,21 @@ fn normalize_matrices(@builtin(global_invocation_id) id: vec3u, @builtin(num_wor
   if (MAXIMUM) { divisor = max(root, eps); }
 
   let input = table[matrices.source + id.z];
-  let to = table[matrices.destination + id.z] / 4u;
-  for (var q = id.x; q < matrices.quads; q += workgroups.x * WORKGROUP_SIZE) {
-    normalized[to + q] = select(source_quad(input, q) * unit / divisor, vec4f(), divisor == 0.0);
+  let straight = table[matrices.normalized + id.z] / 4u;
+  let turned = table[matrices.transposed + id.z] / 4u;
+  let across = (matrices.cols + 3u) / 4u;
+  let down = (matrices.rows + 3u) / 4u;
+  for (var b = id.x; b < across * down; b += workgroups.x * WORKGROUP_SIZE) {
+    let row = b / across * 4u;
+    let q = b % across;
+    var block = mat4x4f();
+    for (var i = 0u; i < min(4u, matrices.rows - row); i++) {
+      block[i] = select(source_quad(input, row + i, q) * unit / divisor, vec4f(), divisor == 0.0);
+      normalized[straight + (row + i) * across + q] = block[i];
+    }
+    var columns = transpose(block);
+    for (var i = 0u; i < min(4u, matrices.cols - q * 4u); i++) {
+      transposed[turned + (q * 4u + i) * down + row / 4u] = columns[i];
+    }
   }
 }

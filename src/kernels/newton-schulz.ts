@@ -3,12 +3,11 @@
  *
  *   X = u / (|u| + eps)        then, for each polynomial (a, b, c):        A = X X^T,  B = b A + c A A,  X <- a X + B X
  *
- * with X^T X and X B in the place of X X^T and B X where a matrix has more rows than columns.
+ * with X^T X and X B in the place of X X^T and B X where a matrix has more rows than columns. Beside X its transpose T is kept:
+ * then every product has the same form, L^T R, which reads both memory and caches in their order.
  * Source: Keller Jordan, https://kellerjordan.github.io/posts/muon, and `torch.optim.Muon`.
  */
 import norm from "../../shaders/lib/norm.wgsl?raw";
-import alongColumns from "../../shaders/newton-schulz/along-columns.wgsl?raw";
-import alongRows from "../../shaders/newton-schulz/along-rows.wgsl?raw";
 import matricesRecord from "../../shaders/newton-schulz/matrices-record.wgsl?raw";
 import normKernel from "../../shaders/newton-schulz/norm.wgsl?raw";
 import normalize from "../../shaders/newton-schulz/normalize.wgsl?raw";
@@ -31,20 +30,23 @@ export const PRODUCT_RECORD = [
   ["right", "u32"],
   ["addend", "u32"],
   ["result", "u32"],
+  ["mirror", "u32"],
   ["left_stride", "u32"],
   ["right_stride", "u32"],
   ["addend_stride", "u32"],
   ["result_stride", "u32"],
+  ["mirror_stride", "u32"],
   ["alpha", "f32"],
   ["beta", "f32"],
 ] as const satisfies Layout;
 
 /** `struct Matrices` of `shaders/newton-schulz/matrices-record.wgsl`. */
 export const MATRICES_RECORD = [
-  ["quads", "u32"],
+  ["rows", "u32"],
   ["cols", "u32"],
   ["source", "u32"],
-  ["destination", "u32"],
+  ["normalized", "u32"],
+  ["transposed", "u32"],
   ["parts", "u32"],
   ["eps", "f32"],
 ] as const satisfies Layout;
@@ -77,10 +79,11 @@ export const NORMALIZE: Kernel = {
     ["source", "read"],
     ["partials", "read"],
     ["normalized", "write"],
+    ["transposed", "write"],
   ],
 };
 
-/** C = alpha D + beta L R. */
+/** C = alpha D + beta L^T R. */
 export const PRODUCT: Kernel = {
   name: "product",
   file: { path: "newton-schulz/product.wgsl", text: product },
@@ -93,6 +96,7 @@ export const PRODUCT: Kernel = {
     ["right", "read"],
     ["addend", "read"],
     ["result", "write"],
+    ["mirror", "write"],
   ],
 };
 
@@ -100,8 +104,6 @@ const file = (name: string, text: string): WgslFile => ({ path: `newton-schulz/$
 /** How rows lie in memory outside of the scratch: whole quads, or any length. */
 export const SOURCES = { quads: file("source-quads", sourceQuads), floats: file("source-floats", sourceFloats) };
 export const STORES = { quads: file("store-quads", storeQuads), floats: file("store-floats", storeFloats) };
-/** Which way the sums of a product run. */
-export const TILES = { rows: file("along-rows", alongRows), columns: file("along-columns", alongColumns) };
 
 /** Coefficients (a, b, c) of one step. */
 export type Polynomial = readonly [a: number, b: number, c: number];
@@ -121,8 +123,8 @@ export interface Matrices {
   readonly normalization: "add" | "max";
 }
 
-/** Where matrices lie: with the caller, or in the scratch. `x0`, `x1` hold X, `gram` holds A, `polynomial` holds B. */
-export type Place = "matrices" | "x0" | "x1" | "gram" | "polynomial";
+/** Where matrices lie: with the caller, or in the scratch. X is in `x0`, `x1`, its transpose in `t0`, `t1`, A in `gram`, B in `polynomial`. */
+export type Place = "matrices" | "x0" | "x1" | "t0" | "t1" | "gram" | "polynomial";
 
 /** A kernel with what is linked in and its overrides. Equal names mean equal pipelines. */
 export interface Variant {
@@ -190,11 +192,24 @@ interface View {
   readonly stride: number;
 }
 
+/** What a product reads and writes: result = alpha addend + beta left^T right, and its transpose in `mirror`. */
+interface Terms {
+  readonly left: View;
+  readonly right: View;
+  readonly addend?: View;
+  readonly result: View;
+  readonly mirror?: View;
+  readonly alpha?: number;
+  readonly beta: number;
+  /** Scratch to bind where there is no mirror: any that is not bound already. */
+  readonly unused: Place;
+}
+
 class Planner {
   readonly #options: PlanOptions;
   readonly #dispatches: PlannedDispatch[] = [];
   readonly #table: number[] = [];
-  readonly #scratch = { x0: 0, x1: 0, gram: 0, polynomial: 0, partials: 0 };
+  readonly #scratch = { x0: 0, x1: 0, t0: 0, t1: 0, gram: 0, polynomial: 0, partials: 0 };
 
   constructor(options: PlanOptions) {
     this.#options = options;
@@ -206,7 +221,7 @@ class Planner {
 
   addClass(shape: Matrices, offsets: readonly number[]): void {
     const { rows, cols } = shape;
-    const bytes = 4 * Math.max(rows * upTo4(cols), Math.min(rows, cols) * upTo4(Math.min(rows, cols)));
+    const bytes = 4 * Math.max(rows * upTo4(cols), cols * upTo4(rows));
     const { maxScratchBytes, maxComputeWorkgroupsPerDimension } = this.#options;
     const most = Math.max(1, Math.min(maxComputeWorkgroupsPerDimension, Math.floor(maxScratchBytes / bytes)));
     for (let i = 0; i < offsets.length; i += most) this.#addBatch(shape, offsets.slice(i, i + most));
@@ -228,71 +243,61 @@ class Planner {
     const gram = inScratch("gram", small, small);
     const polynomial = inScratch("polynomial", small, small);
     const x0 = inScratch("x0", rows, cols);
-    // X goes to and fro and ends with the caller. A step cannot write what it reads, and rows that are no whole quads cannot be
-    // read as such: only then is a second scratch needed.
+    const t0 = inScratch("t0", cols, rows);
+    // X goes to and fro and ends with the caller, and so does its transpose where products read it. A step cannot write what it
+    // reads, and rows that are no whole quads cannot be read as such: only then is a second scratch needed for X.
     const steps = polynomials.length;
-    const home = (step: number): View => {
+    const homeOfX = (step: number): View => {
       if (step === steps) return caller;
       if ((steps - step) % 2 === 1) return x0;
       return storage === "quads" && step > 0 ? caller : inScratch("x1", rows, cols);
     };
-    const homes = Array.from({ length: steps + 1 }, (_, step) => home(step));
+    const homeOfT = (step: number): View => (tall && step % 2 === 1 ? inScratch("t1", cols, rows) : t0);
 
-    this.#addNormalization(shape, count, caller, homes[0] as View);
+    let x = homeOfX(0);
+    let t = t0;
+    this.#addNormalization(shape, count, caller, x, t);
     polynomials.forEach(([a, b, c], step) => {
-      const x = homes[step] as View;
-      const next = homes[step + 1] as View;
-      const along = tall ? "columns" : "rows";
+      const size = { rows: small, cols: small };
+      const read = tall ? x : t;
       this.#addProduct(
         count,
-        along,
         "quads",
-        { rows: small, cols: small, depth: tall ? rows : cols },
-        {
-          left: x,
-          right: x,
-          result: gram,
-          beta: 1,
-        },
+        { ...size, depth: Math.max(rows, cols) },
+        { left: read, right: read, result: gram, beta: 1, unused: "polynomial" },
       );
       this.#addProduct(
         count,
-        "columns",
         "quads",
-        { rows: small, cols: small, depth: small },
-        {
-          left: gram,
-          right: gram,
-          addend: gram,
-          result: polynomial,
-          alpha: b,
-          beta: c,
-        },
+        { ...size, depth: small },
+        { left: gram, right: gram, addend: gram, result: polynomial, alpha: b, beta: c, unused: "t0" },
       );
-      // B is symmetric: B X reads it down its columns, X B along its rows.
+      const last = step + 1 === steps;
+      const result = homeOfX(step + 1);
+      const mirror = last ? undefined : homeOfT(step + 1);
+      // B is its own transpose.
       this.#addProduct(
         count,
-        tall ? "rows" : "columns",
-        next === caller ? storage : "quads",
+        last ? storage : "quads",
         { rows, cols, depth: small },
         {
-          left: tall ? x : polynomial,
+          left: tall ? t : polynomial,
           right: tall ? polynomial : x,
           addend: x,
-          result: next,
+          result,
+          ...(mirror && { mirror }),
           alpha: a,
           beta: 1,
+          unused: "gram",
         },
       );
+      x = result;
+      t = mirror ?? t;
     });
   }
 
-  #addNormalization(
-    { rows, cols, eps, normalization }: Matrices,
-    count: number,
-    source: View,
-    destination: View,
-  ): void {
+  #addNormalization(shape: Matrices, count: number, source: View, x: View, t: View): void {
+    const { rows, cols, eps, normalization } = shape;
     const { workgroup, maxComputeWorkgroupsPerDimension } = this.#options;
     const quads = (rows * upTo4(cols)) / 4;
     const groups = Math.min(Math.ceil(quads / (workgroup * QUADS_PER_INVOCATION)), maxComputeWorkgroupsPerDimension);
@@ -300,10 +305,11 @@ class Planner {
     this.#scratch.partials = Math.max(this.#scratch.partials, parts * count * 8);
     const storage = cols % 4 === 0 ? "quads" : "floats";
     const record = words(MATRICES_RECORD, {
-      quads,
+      rows,
       cols,
       source: source.first,
-      destination: destination.first,
+      normalized: x.first,
+      transposed: t.first,
       parts,
       eps,
     });
@@ -324,7 +330,7 @@ class Planner {
           constants: { WORKGROUP_SIZE, MAXIMUM: Number(normalization === "max") },
         },
         record,
-        places: { source: source.place, normalized: destination.place },
+        places: { source: source.place, normalized: x.place, transposed: t.place },
         workgroups: [groups, 1, count],
       },
     );
@@ -332,41 +338,52 @@ class Planner {
 
   #addProduct(
     count: number,
-    along: keyof typeof TILES,
     store: keyof typeof STORES,
     size: { readonly rows: number; readonly cols: number; readonly depth: number },
-    terms: { left: View; right: View; addend?: View; result: View; alpha?: number; beta: number },
+    terms: Terms,
   ): void {
-    const { left, right, addend, result, alpha = 0, beta } = terms;
+    const { left, right, addend, result, mirror, alpha = 0, beta, unused } = terms;
     // Both kinds of symmetric results, A and B, come of a matrix times itself.
     const symmetric = left === right;
     const added = addend ?? left;
     const record = words(PRODUCT_RECORD, {
       ...size,
-      depth: along === "rows" ? upTo4(size.depth) : size.depth,
       left: left.first,
       right: right.first,
       addend: added.first,
       result: result.first,
+      mirror: mirror?.first ?? 0,
       left_stride: left.stride / 4,
       right_stride: right.stride / 4,
       addend_stride: added.stride / 4,
       result_stride: store === "quads" ? result.stride / 4 : result.stride,
+      mirror_stride: (mirror?.stride ?? 0) / 4,
       alpha,
       beta,
     });
     const { workgroup, maxComputeWorkgroupsPerDimension: most } = this.#options;
     const WORKGROUP_X = Math.min(8, workgroup);
     const WORKGROUP_Y = workgroup / WORKGROUP_X;
+    const flags = {
+      SYMMETRIC: Number(symmetric),
+      ADD: Number(addend !== undefined),
+      MIRROR: Number(mirror !== undefined),
+    };
     this.#dispatches.push({
       variant: {
-        name: `product along ${along} to ${store}${symmetric ? ", symmetric" : ""}${addend ? ", added" : ""}`,
+        name: `product to ${store} ${Object.values(flags).join("")}`,
         kernel: PRODUCT,
-        links: { tile: TILES[along], store: STORES[store] },
-        constants: { WORKGROUP_X, WORKGROUP_Y, SYMMETRIC: Number(symmetric), ADD: Number(addend !== undefined) },
+        links: { store: STORES[store] },
+        constants: { WORKGROUP_X, WORKGROUP_Y, ...flags },
       },
       record,
-      places: { left: left.place, right: right.place, addend: added.place, result: result.place },
+      places: {
+        left: left.place,
+        right: right.place,
+        addend: added.place,
+        result: result.place,
+        mirror: mirror?.place ?? unused,
+      },
       workgroups: [
         Math.min(Math.ceil(size.cols / (8 * WORKGROUP_X)), most),
         Math.min(Math.ceil(size.rows / (8 * WORKGROUP_Y)), most),

@@ -14,7 +14,6 @@ import {
   planNewtonSchulz,
   SOURCES,
   STORES,
-  TILES,
 } from "../../src/kernels/newton-schulz.ts";
 import type { WgslFile } from "../../src/kernels/wgsl.ts";
 import { stripWgsl } from "../../vite-wgsl.ts";
@@ -22,13 +21,14 @@ import { newtonSchulz, QUINTIC } from "../reference/newton-schulz.ts";
 
 type Links = Readonly<Record<string, WgslFile>>;
 const sources = Object.values(SOURCES).map((source): Links => ({ source }));
-const products = Object.values(TILES).flatMap((tile) => Object.values(STORES).map((store): Links => ({ tile, store })));
+const products = Object.values(STORES).map((store): Links => ({ store }));
+const flags = [0, 1].flatMap((SYMMETRIC) =>
+  [0, 1].flatMap((ADD) => [0, 1].map((MIRROR) => ({ SYMMETRIC, ADD, MIRROR }))),
+);
 const variants: readonly (readonly [Kernel, Links, Record<string, number>])[] = [
   ...sources.map((links) => [NORM, links, {}] as const),
   ...sources.flatMap((links) => [0, 1].map((MAXIMUM) => [NORMALIZE, links, { MAXIMUM }] as const)),
-  ...products.flatMap((links) =>
-    [0, 1].flatMap((SYMMETRIC) => [0, 1].map((ADD) => [PRODUCT, links, { SYMMETRIC, ADD }] as const)),
-  ),
+  ...products.flatMap((links) => flags.map((constants) => [PRODUCT, links, constants] as const)),
 ];
 
 // Kept: when it is collected as garbage, so is what its devices stand on.
