@@ -89,6 +89,8 @@ def load(path, model, optimizer):
                 state["state"].pop(position, None)
             position += 1
         for theirs in list(own.values())[:1]:
+            if theirs["hyper"].get("tensorflow"):
+                raise ValueError("PyTorch's RMSprop has no TensorFlow form")
             options = {re.sub("[A-Z]", lambda m: "_" + m[0].lower(), k): v for k, v in theirs["hyper"].items()}
             decoupled = rule == "adamw" or saved.get("decoupled_weight_decay", False)
             if theirs["weightDecay"] != 0 and (theirs["decayMode"], decoupled) not in (("decoupled", True), ("coupled", False)):

@@ -65,12 +65,12 @@ function fitGroup(like: GroupState, groups: readonly GroupState[]): GroupState {
   const first = like.tensors[0];
   const source = groups.find((group) => first !== undefined && group.tensors.includes(first)) ?? like;
   // Only what the engine has done itself is counted, and only in groups of the same name.
-  const dose = groups.find((group) => group.name === like.name)?.decayDose;
+  const named = groups.find((group) => group.name === like.name);
   return {
     ...source,
     ...(source.carry || !like.carry ? {} : { carry: like.carry }),
     name: like.name,
     tensors: like.tensors,
-    decayDose: like.decayDose === null ? null : (dose ?? 0),
+    decayDose: (named ?? like).decayDose,
   };
 }

@@ -138,7 +138,8 @@ function toEntry(
 
 function toOptions(rule: string, { name, lr, weightDecay, decayMode, hyper }: GroupState): Record<string, TorchValue> {
   const at = `group ${quote(name)}`;
-  const { tensorflow, ...options } = hyper;
+  // NAdam's convention says which version of PyTorch it follows.
+  const { tensorflow, convention: _, ...options } = hyper;
   if (tensorflow) throw fault("toTorch", `${at}: PyTorch's RMSprop has no TensorFlow form`);
   const decoupled = decayMode === "decoupled";
   const own = rule === "adamw" ? decoupled : decayMode === "coupled" || (decoupled && MAY_DECOUPLE.includes(rule));
