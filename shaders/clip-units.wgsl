@@ -6,6 +6,7 @@
 
 #import lib/records
 #import storage
+#import state
 
 override WORKGROUP_SIZE: u32 = 64;
 
@@ -15,7 +16,7 @@ override WORKGROUP_SIZE: u32 = 64;
 @group(0) @binding(3) var<storage, read> control: Control;
 @group(0) @binding(4) var<storage, read_write> params: array<Packed>;          // of this window; only read
 @group(0) @binding(5) var<storage, read_write> grads: array<Packed>;           // only read; read_write so that it may share a buffer with params
-@group(0) @binding(6) var<storage, read_write> state: array<Packed>;           // of this window: behind the slots, factors of units
+@group(0) @binding(6) var<storage, read_write> state: array<StateWord>;        // of this window: behind the slots, factors of units
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn clip_units(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgroups: vec3u,
@@ -37,7 +38,7 @@ fn clip_units(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) 
         let unit = q * LANES + i;
         if (unit < units) { factors = lane_set(factors, i, factor_of(begin, unit * size, size, control.tensors[chunk.x].factor)); }
       }
-      state[control.tensors[chunk.x].units / LANES + q] = pack(factors);
+      store_numbers(control.tensors[chunk.x].units + q * LANES, factors);
     }
   }
 }

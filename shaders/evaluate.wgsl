@@ -7,6 +7,7 @@
 #import rule
 #import lib/group-record
 #import lib/chunk
+#import state
 
 override WORKGROUP_SIZE: u32 = 64;
 
@@ -18,7 +19,7 @@ override WORKGROUP_SIZE: u32 = 64;
 @group(0) @binding(5) var<storage, read> control: Control;
 @group(0) @binding(6) var<storage, read_write> params: array<Packed>;          // of this window
 @group(0) @binding(7) var<storage, read_write> grads: array<Packed>;           // not used
-@group(0) @binding(8) var<storage, read_write> state: array<Packed>;           // [slot][element] of this window; only read
+@group(0) @binding(8) var<storage, read_write> state: array<StateWord>;        // [slot][element] of this window; only read
 @group(0) @binding(9) var<storage, read_write> partials: array<vec4u>;         // not used
 
 @compute @workgroup_size(WORKGROUP_SIZE)

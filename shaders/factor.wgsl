@@ -11,6 +11,7 @@
 #import lib/group-record
 #import lib/gradient
 #import lib/chunk
+#import state
 #import decay
 
 override WORKGROUP_SIZE: u32 = 64;
@@ -24,7 +25,7 @@ override MEANS: bool = false;
 @group(0) @binding(5) var<storage, read> control: Control;
 @group(0) @binding(6) var<storage, read_write> params: array<Packed>;          // of this window; only read
 @group(0) @binding(7) var<storage, read_write> grads: array<Packed>;           // only read
-@group(0) @binding(8) var<storage, read_write> state: array<Packed>;           // of this window: behind the slots, R, C, B of each tensor
+@group(0) @binding(8) var<storage, read_write> state: array<StateWord>;        // of this window: behind the slots, R, C, B of each tensor
 @group(0) @binding(9) var<storage, read_write> partials: array<vec4u>;         // not used
 
 @compute @workgroup_size(WORKGROUP_SIZE)

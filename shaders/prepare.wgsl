@@ -8,6 +8,7 @@
 #import lib/group-record
 #import lib/gradient
 #import lib/chunk
+#import state
 #import decay
 #import preparation
 
@@ -21,7 +22,7 @@ override WORKGROUP_SIZE: u32 = 64;
 @group(0) @binding(5) var<storage, read> control: Control;
 @group(0) @binding(6) var<storage, read_write> params: array<Packed>;          // of this window; only read
 @group(0) @binding(7) var<storage, read_write> grads: array<Packed>;           // only read; read_write so that it may share a buffer with params
-@group(0) @binding(8) var<storage, read_write> state: array<Packed>;           // [slot][element] of this window
+@group(0) @binding(8) var<storage, read_write> state: array<StateWord>;        // [slot][element] of this window
 @group(0) @binding(9) var<storage, read_write> partials: array<vec4u>;         // [chunk][invocation]: bits of two sums
 
 @compute @workgroup_size(WORKGROUP_SIZE)

@@ -19,6 +19,8 @@
 #import decay
 #import average
 #import figures
+#import state
+#import walk
 
 override WORKGROUP_SIZE: u32 = 64;
 
@@ -30,7 +32,7 @@ override WORKGROUP_SIZE: u32 = 64;
 @group(0) @binding(5) var<storage, read> control: Control;
 @group(0) @binding(6) var<storage, read_write> params: array<Packed>;          // of this window
 @group(0) @binding(7) var<storage, read_write> grads: array<Packed>;           // only read; read_write so that it may share a buffer with params
-@group(0) @binding(8) var<storage, read_write> state: array<Packed>;           // [slot][element] of this window
+@group(0) @binding(8) var<storage, read_write> state: array<StateWord>;        // [slot][element] of this window
 @group(0) @binding(9) var<storage, read_write> partials: array<vec4u>;         // [region][chunk][invocation]
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -46,26 +48,4 @@ fn update(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) work
       stand_still(c, chunk, lane);
     }
   }
-}
-
-fn update_chunk(c: u32, chunk: vec4u, tensor: vec4u, lane: u32) {
-  let opened = open_chunk(chunk, tensor);
-  let group = opened.group;
-  var sums = sums_begin(group);
-
-  for (var begin = lane; begin < chunk.z; begin += FOLD_EVERY * WORKGROUP_SIZE) {
-    for (var i = begin; i < min(begin + FOLD_EVERY * WORKGROUP_SIZE, chunk.z); i += WORKGROUP_SIZE) {
-      let at = chunk.y + i;
-      let theta = unpack(params[at]);
-      let raw = grads[at];
-      let g = clipped_gradient(at, opened.factor, group.clip_value);
-      let delta = decayed_update(at, theta, g * group.grad_scale, group, opened.step_row);
-      let updated = averaged(at, theta - delta, group);
-      params[at] = pack(updated);
-      sums_add(&sums, raw, g, updated, delta);
-    }
-    sums_fold(&sums);
-  }
-
-  sums_store(sums, c, chunk, lane);
 }

@@ -1,6 +1,7 @@
 /** All kernels of the engine, and the files that they can be linked with. */
 import { ACCUMULATE } from "../src/kernels/accumulate.ts";
 import { AVERAGES } from "../src/kernels/averages.ts";
+import { BLOCKS8 } from "../src/kernels/blocks8.ts";
 import { CLIP_UNITS } from "../src/kernels/clip-units.ts";
 import { CONTROL_STAGE } from "../src/kernels/control.ts";
 import { EVALUATE } from "../src/kernels/evaluate.ts";
@@ -16,6 +17,7 @@ import { F32, F32X4, type Storage } from "../src/kernels/storage.ts";
 import { SUMMARIZE } from "../src/kernels/summarize.ts";
 import { NO_AVERAGE, NO_FIGURES, PLAIN_DECAY, UPDATE } from "../src/kernels/update.ts";
 import type { WgslFile } from "../src/kernels/wgsl.ts";
+import { OFFERED } from "./rules-table.ts";
 
 export const KERNELS: readonly Kernel[] = [
   MEASURE,
@@ -31,12 +33,15 @@ export const KERNELS: readonly Kernel[] = [
   CLIP_UNITS,
   UPDATE_LOSS_SCALE,
 ];
-export const STORAGES: readonly Storage[] = [F32X4, F32];
+export const STORAGES: readonly Storage[] = [F32X4, F32, BLOCKS8];
 
 /** What `kernel` can be linked with, given a rule: by the roles that its file imports. Nothing if it is not for this rule. */
 export function linksOf(kernel: Kernel, rule: WgslFile): Record<string, WgslFile>[] {
   const imports = (role: string): boolean => kernel.file.text.includes(`#import ${role}\n`);
-  const storages = imports("storage") ? STORAGES : STORAGES.slice(0, 1);
+  const quantizes = OFFERED.some(({ rule: { definition } }) => {
+    return definition.quantizes && rule.path === (definition.path ?? `rules/${definition.name}.wgsl`);
+  });
+  const storages = imports("storage") ? STORAGES.filter((s) => quantizes || !s.quantizes) : STORAGES.slice(0, 1);
   const decays = imports("decay") ? [PLAIN_DECAY, MODIFIED_DECAY] : [PLAIN_DECAY];
   const averages = imports("average") ? [NO_AVERAGE, AVERAGES] : [NO_AVERAGE];
   const figures = kernel === UPDATE_FIGURES ? NORM_FIGURES : NO_FIGURES;
@@ -53,6 +58,8 @@ export function linksOf(kernel: Kernel, rule: WgslFile): Record<string, WgslFile
     decays.flatMap((decay) =>
       averages.map((average) => ({
         storage: storage.file,
+        state: storage.state,
+        walk: storage.walk,
         rule,
         decay,
         average,

@@ -1,11 +1,10 @@
 // What holds for all elements of a chunk: its group's record, the row of its tensor's step count, what its gradients are
-// multiplied by, and the rule's inputs. And access to its state.
+// multiplied by, and the rule's inputs.
 
 override NUMBERS: bool = false;   // the rule has numbers of its own
 override CAUTIOUS_UPDATES: bool = false; // some group updates cautiously
 override ESTIMATES: bool = false; // gradients are unscaled but not clipped
 override EXTRA_STATE: bool = false; // the rule has state that is not one number per element
-override STORES: bool = true;      // false: the state is only looked at
 override DECAY_FROM: u32 = 1;     // the own step count from which a tensor is decayed
 
 struct Opened {
@@ -41,28 +40,14 @@ fn open_chunk(chunk: vec4u, tensor: vec4u) -> Opened {
   return Opened(group, step_rows[group.first_step_row + min(count, group.last_step_row)], factor);
 }
 
-fn load_state(slot: u32, at: u32) -> Lane {
-  return unpack(state[slot * window.state_stride + at]);
-}
-
-fn store_state(slot: u32, at: u32, value: Lane) {
-  if (STORES) { state[slot * window.state_stride + at] = pack(value); }
-}
-
 // One number of the state that is not one per element.
 fn load_extra(i: u32) -> f32 {
-  let at = factored.extra + i;
-  return lane_get(unpack(state[at / LANES]), at % LANES);
+  return load_number(factored.extra + i);
 }
 
 // Whole lanes of it, which begin with number `i`: components of a vector must not be written one by one.
-fn load_extra_lane(i: u32) -> Lane {
-  return unpack(state[(factored.extra + i) / LANES]);
-}
-
-fn store_extra_lane(i: u32, value: Lane) {
-  if (STORES) { state[(factored.extra + i) / LANES] = pack(value); }
-}
+fn load_extra_lane(i: u32) -> Lane { return load_numbers(factored.extra + i); }
+fn store_extra_lane(i: u32, value: Lane) { store_numbers(factored.extra + i, value); }
 
 // Numbers of the elements `at` in their tensor.
 fn element_ids(at: u32) -> LaneBits {

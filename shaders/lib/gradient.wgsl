@@ -24,7 +24,7 @@ fn unit_factors(at: u32) -> Lane {
   let first = chunk_element + (at - chunk_begin) * LANES;
   for (var i = 0u; i < LANES; i++) {
     let unit = units.x + (first + i) / units.y;
-    factors = lane_set(factors, i, lane_get(unpack(state[unit / LANES]), unit % LANES));
+    factors = lane_set(factors, i, load_number(unit));
   }
   return factors;
 }

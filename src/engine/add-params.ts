@@ -2,7 +2,6 @@
 import { LifecycleError, OptionError } from "../errors.ts";
 import type { Memory, TensorSpec, Window } from "../host/memory.ts";
 import { inScopes } from "../host/scopes.ts";
-import { F32, F32X4 } from "../kernels/storage.ts";
 import { type Group, type GroupOptions, type GroupSpec, resolveGroups } from "./groups.ts";
 import type { OptimizerParts, RulePart } from "./optimizer.ts";
 import { checkParams, type ParamSpec } from "./options.ts";
@@ -77,7 +76,7 @@ export async function openParams(parts: OptimizerParts, timeline: Timeline, owne
   const matrices = parts.rules.find(({ definition }) => definition.orthogonalizes);
   if (matrices)
     throw new OptionError(where, "rule", "must not be one that orthogonalizes matrices", matrices.definition.name);
-  const any = parts.rules.flatMap((_, rule) => [F32X4, F32].map((storage) => ({ storage, rule }) as Window));
+  const any = parts.rules.flatMap((_, rule) => memory.formats.map((storage) => ({ storage, rule }) as Window));
   await step.compile(any, []);
   owner.checkAlive();
   if (memory.chunks.length === 0) memory.tensors.splice(0);

@@ -7,7 +7,14 @@ import { type RuleKernels, StepEncoder } from "../host/step.ts";
 import { averageWeights } from "./averages.ts";
 import { checkKeys, checkNumber } from "./checks.ts";
 import { GroupRecords } from "./group-records.ts";
-import { type Group, type GroupOptions, resolveGroups, resolveRules } from "./groups.ts";
+import {
+  checkStateFormat,
+  type Group,
+  type GroupOptions,
+  type MatchedRule,
+  resolveGroups,
+  resolveRules,
+} from "./groups.ts";
 import { Optimizer, type RulePart } from "./optimizer.ts";
 import { checkParams, type OptimizerOptions, settle } from "./options.ts";
 import { overridesOf } from "./overrides.ts";
@@ -55,11 +62,8 @@ export async function createOptimizer(
   const common = commonOptions(options, clip?.value);
   const { rules, groups } =
     options.rules === undefined
-      ? {
-          rules: [{ ...(options.rule as Rule), match: undefined }],
-          groups: resolveGroups(options.rule as Rule, common, specs),
-        }
-      : resolveRules("rules", options.rules, common);
+      ? single(options.rule as Rule, options.state, resolveGroups(options.rule as Rule, common, specs))
+      : resolveRules("rules", options.rules, common, options.state);
   const tensors = checkParams(rules[0]?.definition.name ?? "", params, rules, groups, new Set(), settled);
   const parts = rules.map((rule, r): RulePart => {
     const own = groups.filter((g) => g.rule === r);
@@ -72,11 +76,12 @@ export async function createOptimizer(
   // Code that these options do not need is not loaded.
   const copies = parts.some(({ overrides }) => overrides.extraSlots.length > 0);
   const evaluates = settled.average !== undefined || rules.some(({ definition }) => definition.evaluates);
-  const [anchors, scaling, monitoring, evaluation] = await Promise.all([
+  const [anchors, scaling, monitoring, evaluation, quantizing] = await Promise.all([
     copies && import("./extra-slots.ts"),
     settled.lossScale && import("./loss-scaler.ts"),
     settled.every > 0 && import("./monitor.ts"),
     evaluates && import("../host/evaluation.ts"),
+    rules.some(({ state }) => state === "8-bit") && import("../kernels/blocks8.ts"),
   ]);
   if (anchors) anchors.checkAnchors(WHERE, groups, tensors);
 
@@ -88,7 +93,15 @@ export async function createOptimizer(
     workgroup = software ? SOFTWARE_WORKGROUP : WORKGROUP,
   } = tuning;
   const slots = parts.map(({ overrides }) => overrides.ruleSlots + overrides.extraSlots.length);
-  const memory = new Memory(device, WHERE, { label, limits, chunk, slots, accumulates: settled.microBatches > 1 });
+  const memory = new Memory(device, WHERE, {
+    label,
+    limits,
+    chunk,
+    slots,
+    quantized: parts.map(({ overrides }) => overrides.state.QUANTIZED),
+    blocks: quantizing ? quantizing.BLOCKS8 : undefined,
+    accumulates: settled.microBatches > 1,
+  });
   const undo = [
     () => {
       for (const buffer of memory.buffers) buffer.destroy();
@@ -160,6 +173,12 @@ export async function createOptimizer(
   }
 }
 
+/** The one rule, for all tensors. */
+function single(rule: Rule, state: unknown = "f32", groups: Group[]): { rules: MatchedRule[]; groups: Group[] } {
+  checkStateFormat(rule, "state", state);
+  return { rules: [{ ...rule, match: undefined, state }], groups };
+}
+
 /** What a rule makes of the shapes of its tensors. */
 function shapesOf(
   definition: RuleDefinition,
@@ -187,6 +206,6 @@ function checkTuning(tuning: unknown): void {
 
 function commonOptions(options: OptimizerOptions, clipValue: number | undefined): GroupOptions {
   const { rule, rules, params, groups, clip, skipNonFinite, lossScale, accumulate, monitor, label, ...rest } = options;
-  const { lookahead, ema, swa, ...common } = rest;
+  const { lookahead, ema, swa, state, ...common } = rest;
   return { ...(clipValue === undefined ? {} : { clipValue }), ...common };
 }

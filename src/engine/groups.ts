@@ -2,7 +2,7 @@
 import { OptionError } from "../errors.ts";
 import { checkBoolean, checkKeys, checkNumber } from "./checks.ts";
 import { DECAY_MODES, type DecayMode } from "./decay.ts";
-import { type HyperOptions, type HyperValue, type Rule, resolveHyper } from "./rule.ts";
+import { type HyperOptions, type HyperValue, type Rule, resolveHyper, type StateFormat } from "./rule.ts";
 import type { Schedule } from "./schedules.ts";
 
 /** What a pattern is tested against. */
@@ -69,6 +69,8 @@ export interface RuleSpec extends GroupOptions {
   /** Name of the group of those tensors that none of `groups` takes; default the rule's. */
   name?: string;
   groups?: readonly GroupSpec[];
+  /** See `OptimizerOptions.state`, which is the default. */
+  state?: StateFormat;
   /** Options of the rule. */
   [hyper: string]: unknown;
 }
@@ -76,6 +78,15 @@ export interface RuleSpec extends GroupOptions {
 /** A rule, and which tensors it is for; without `match` those that no other rule takes. */
 export interface MatchedRule extends Rule {
   readonly match: Match | undefined;
+  readonly state: StateFormat;
+}
+
+/** @throws {OptionError} */
+export function checkStateFormat({ definition }: Rule, option: string, state: unknown): asserts state is StateFormat {
+  if (state !== "f32" && state !== "8-bit")
+    throw new OptionError(definition.name, option, 'must be "f32" or "8-bit"', state);
+  if (state === "8-bit" && !definition.quantizes)
+    throw new OptionError(definition.name, option, 'must be "f32" for this rule', state);
 }
 
 /** A group with every option settled. */
@@ -268,6 +279,7 @@ export function resolveRules(
   where: string,
   specs: readonly RuleSpec[],
   options: GroupOptions,
+  stateOfAll: StateFormat | undefined,
 ): { rules: MatchedRule[]; groups: Group[] } {
   if (!Array.isArray(specs) || specs.length === 0)
     throw new OptionError(where, "rules", "must be a list of at least one { match, rule }", specs);
@@ -276,12 +288,13 @@ export function resolveRules(
   specs.forEach((spec, i) => {
     const at = `rules[${i}]`;
     if (typeof spec !== "object" || spec === null) throw new OptionError(where, at, "must be an object", spec);
-    const { match, rule, name, groups: own = [], ...changes } = spec as RuleSpec;
+    const { match, rule, name, state = stateOfAll ?? "f32", groups: own = [], ...changes } = spec as RuleSpec;
     checkMatch(where, `${at}.match`, match);
     if (typeof rule?.definition?.name !== "string")
       throw new OptionError(where, `${at}.rule`, "must be a rule such as adamw()", rule);
+    checkStateFormat(rule, `${at}.state`, state);
     const label = nameOf(where, `${at}.name`, groups, name ?? rule.definition.name);
-    rules.push({ ...rule, match });
+    rules.push({ ...rule, match, state });
     groups.push(baseGroup(rule, i, label, { ...options, ...changes }));
     addGroups(groups, rule, `${where}: ${at}`, own);
   });

@@ -4,7 +4,7 @@ import type { BufferRange, TensorSpec } from "../host/memory.ts";
 import { checkBoolean, checkKeys, checkNumber } from "./checks.ts";
 import { type Group, type GroupOptions, type GroupSpec, groupOf, type MatchedRule, type RuleSpec } from "./groups.ts";
 import type { LossScaleOptions, LossScaler } from "./loss-scaler.ts";
-import type { HyperOptions, Rule } from "./rule.ts";
+import type { HyperOptions, Rule, StateFormat } from "./rule.ts";
 
 /** A range of a buffer, in bytes; default offset 0 and the tensor's size. The offset must be a multiple of 256. */
 export interface BufferSlice {
@@ -81,6 +81,12 @@ export interface OptimizerOptions extends GroupOptions {
   params: readonly ParamSpec[];
   /** The first that matches a tensor takes it; the rest form the group `default`. With `rules`, each of these has its own. */
   groups?: readonly GroupSpec[];
+  /**
+   * How state is kept: `"8-bit"` quantizes it in blocks of 256 elements with a float32 scale each (Dettmers et al. (2022),
+   * arXiv:2110.02861), for rules of Adam's family, SGD with momentum, Signum and Lion. Tensors below 4096 elements, and attached ones
+   * whose size is no multiple of 4, keep float32, as do anchors, slow weights and averages. Default `"f32"`.
+   */
+  state?: StateFormat;
   clip?: ClipOptions;
   lookahead?: LookaheadOptions;
   /** An exponential moving average of the parameters; `decay` must be given. */
@@ -128,7 +134,7 @@ export interface Settled {
 const KNOWN = [
   ...["rule", "rules", "params", "groups", "clip", "skipNonFinite", "lossScale", "accumulate", "monitor", "label"],
   ...["lr", "lrScale", "referenceLr", "weightDecay", "decayMode", "cautious", "toward", "l1", "clipValue", "frozen"],
-  ...["cautiousUpdate", "lookahead", "ema", "swa"],
+  ...["cautiousUpdate", "lookahead", "ema", "swa", "state"],
 ];
 
 /** @throws {OptionError} */
@@ -237,6 +243,8 @@ function settleAverage(where: string, { ema, swa }: OptimizerOptions): Settled["
 }
 
 const STORAGE = 0x80;
+// Elements of a tensor from which its state is quantized: below, there is little to gain and more to lose.
+const QUANTIZED_FROM = 4096;
 
 /**
  * Parameters as tensors to be placed.
@@ -276,7 +284,9 @@ export function checkParams(
     const unitSize = settled.clip.adaptive ? unitSizeOf(info.shape, size) : 0;
     const unitsAt = Math.ceil(ofRule / 4) * 4;
     const extra = unitSize > 0 ? unitsAt + size / unitSize : ofRule;
-    const placed = { size, group, rule, order: taken.size + i, extra, unitsAt, unitSize };
+    const large = size >= QUANTIZED_FROM && (param === undefined || size % 4 === 0);
+    const quantized = large && rules[rule]?.state === "8-bit";
+    const placed = { size, group, rule, order: taken.size + i, extra, unitsAt, unitSize, quantized };
     if (param === undefined && grad === undefined) return { ...info, ...placed, data };
     if (data !== undefined)
       throw new OptionError(
@@ -292,8 +302,8 @@ export function checkParams(
     return { ...info, ...placed, attached };
   });
   checkOverlaps(where, specs);
-  // Tensors of one rule lie side by side, so that one dispatch covers them.
-  return specs.sort((a, b) => a.rule - b.rule);
+  // Tensors of one rule and format lie side by side, so that one dispatch covers them.
+  return specs.sort((a, b) => a.rule - b.rule || Number(a.quantized) - Number(b.quantized));
 }
 
 /** Elements of a unit of adaptive clipping: a row of the first dimension, or a whole vector. */

@@ -58,6 +58,11 @@ export interface RuleDefinition<O extends HyperOptions = HyperOptions> {
   readonly slots: readonly string[];
   /** Whether a group with these options uses `slot`; default all. A slot is allocated if any group uses it or a later one. */
   readonly usesSlot?: (slot: string, options: O) => boolean;
+  /**
+   * Slots, of the first four, that may be kept in 8 bits (see `OptimizerOptions.state`), and whether their values have either sign or are
+   * never negative. The WGSL must load such a slot before it stores to it.
+   */
+  readonly quantizes?: Readonly<Record<string, "signed" | "unsigned">>;
   /** Slots that hold nothing from one step to the next: they are not saved. */
   readonly scratch?: readonly string[];
   /**
@@ -118,6 +123,9 @@ export interface RuleDefinition<O extends HyperOptions = HyperOptions> {
   /** Default decay mode; `decoupled`. A rule whose default is `rule` does that mode itself. */
   readonly decayMode?: DecayMode;
 }
+
+/** How state lies in memory. */
+export type StateFormat = "f32" | "8-bit";
 
 /** A rule with its options, as `createOptimizer` takes it. */
 export interface Rule {

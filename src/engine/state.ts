@@ -1,5 +1,6 @@
 /** State dicts: everything by tensor name, versioned, exact; hyper-parameters apart from state. */
 import { StateDictError } from "../errors.ts";
+import { dequantize, quantize } from "../host/blocks8.ts";
 import { extraPieces, rangeOf, type StatePiece, slotPieces, type Tensor, type Window } from "../host/memory.ts";
 import { CONTROL, SHARED_NUMBERS, TENSOR_CONTROL, TENSOR_NUMBERS, Words } from "../kernels/layouts.ts";
 import type { GroupPast } from "./group-records.ts";
@@ -72,10 +73,18 @@ export interface StateTarget {
 }
 
 /** A tensor's state that is saved: its parts by name, and where they lie. */
-function slotsOf(target: StateTarget, tensor: Tensor): { name: string; size: number; pieces: StatePiece[] }[] {
+function slotsOf(
+  target: StateTarget,
+  tensor: Tensor,
+): { name: string; size: number; pieces: StatePiece[]; signed: boolean }[] {
   const { definition, overrides } = ruleOf(target, tensor);
   const group = target.groups[tensor.group] as Group;
-  const slot = (name: string, i: number) => ({ name, size: tensor.size, pieces: slotPieces(tensor, i) });
+  const slot = (name: string, i: number) => ({
+    name,
+    size: tensor.size,
+    pieces: slotPieces(tensor, i),
+    signed: definition.quantizes?.[name] === "signed",
+  });
   const own = definition.slots.flatMap((name, i) => {
     const used = i < overrides.ruleSlots && (definition.usesSlot?.(name, group.hyper) ?? true);
     return used && !definition.scratch?.includes(name) ? [slot(name, i)] : [];
@@ -84,7 +93,12 @@ function slotsOf(target: StateTarget, tensor: Tensor): { name: string; size: num
     name !== "anchor" || group.toward !== undefined ? [slot(name, extraSlot(overrides, name) as number)] : [],
   );
   const { parts = [] } = definition.extraState?.(group.hyper, tensor.shape) ?? {};
-  const extra = parts.map(({ name, at, size }) => ({ name, size, pieces: extraPieces(tensor, at, size) }));
+  const extra = parts.map(({ name, at, size }) => ({
+    name,
+    size,
+    pieces: extraPieces(tensor, at, size),
+    signed: true,
+  }));
   return [...own, ...common, ...extra];
 }
 
@@ -134,17 +148,21 @@ export async function readTensors(
   const [control, scale, ...memory] = (await data) as [ArrayBuffer, ArrayBuffer, ...ArrayBuffer[]];
   const words = new Words(control);
   const floats = memory.map((buffer) => new Float32Array(buffer));
-  const gather = (which: 0 | 1, size: number, pieces: readonly StatePiece[]): Float32Array => {
+  const gather = (which: 0 | 1, size: number, pieces: readonly StatePiece[], signed = true): Float32Array => {
     const values = new Float32Array(size);
-    for (const { window, first, from, count } of pieces) {
+    for (const { window, first, from, count, scales } of pieces) {
       const source = floats[2 * windows.indexOf(window) + which] as Float32Array;
-      values.set(source.subarray(first, first + count), from);
+      if (scales === undefined) values.set(source.subarray(first, first + count), from);
+      else
+        values.set(dequantize(new Uint8Array(source.buffer, first * 4, count), source.subarray(scales), signed), from);
     }
     return values;
   };
   const result: Record<string, TensorState> = {};
   for (const tensor of tensors) {
-    const slots = slotsOf(target, tensor).map(({ name, size, pieces }) => [name, gather(1, size, pieces)] as const);
+    const slots = slotsOf(target, tensor).map(
+      ({ name, size, pieces, signed }) => [name, gather(1, size, pieces, signed)] as const,
+    );
     const decided = words.read(TENSOR_CONTROL, CONTROL.length + tensor.index * TENSOR_CONTROL.length);
     const step = (counts[tensor.index] as number) - decided.skipped;
     const { definition } = ruleOf(target, tensor);
@@ -312,10 +330,17 @@ export function applyState(target: StateTarget, state: StateDict): void {
   for (const tensor of target.tensors) {
     const { param, slots } = state.tensors[tensor.name] as TensorState;
     write(queue, tensor.param.buffer, tensor.param.offset, param, 0, tensor.size);
-    for (const { name, pieces } of slotsOf(target, tensor)) {
+    for (const { name, pieces, signed } of slotsOf(target, tensor)) {
+      const values = slots[name] as Float32Array;
       for (const piece of pieces) {
         const { buffer, offset } = rangeOf(piece);
-        write(queue, buffer, offset, slots[name] as Float32Array, piece.from, piece.count);
+        const { from, count, scales: scalesAt } = piece;
+        if (scalesAt === undefined) write(queue, buffer, offset, values, from, count);
+        else {
+          const { codes, scales } = quantize(values.subarray(from, from + count), signed);
+          queue.writeBuffer(buffer, offset, codes);
+          queue.writeBuffer(buffer, piece.window.state.offset + scalesAt * 4, scales);
+        }
       }
     }
   }

@@ -2,7 +2,7 @@
  * Other parameters for a while: those to evaluate take the place of those that are trained, which are kept and come back bit for
  * bit. Loaded only where there are such parameters.
  */
-import type { BufferRange, Memory, Window } from "./memory.ts";
+import { type BufferRange, type Memory, slotBegin, type Window } from "./memory.ts";
 
 const COPY_SRC = 0x4;
 const COPY_DST = 0x8;
@@ -41,7 +41,7 @@ export class Evaluation {
       const slot = slotOf(window.rule);
       if (slot !== undefined) {
         const { buffer: state, offset } = window.state;
-        copy(encoder, { buffer: state, offset: offset + slot * window.stride * 4, size }, window.param);
+        copy(encoder, { buffer: state, offset: offset + slotBegin(window, slot) * 4, size }, window.param);
       }
       return { window, buffer };
     });

@@ -33,6 +33,8 @@ export interface TensorSpec {
   /** Which of these are factors of adaptive clipping, and elements of a unit; 0 without. */
   readonly unitsAt?: number;
   readonly unitSize?: number;
+  /** Its state is quantized in blocks. */
+  readonly quantized?: boolean;
   readonly data?: Float32Array | undefined;
   readonly attached?: { param: BufferRange; grad: BufferRange } | undefined;
 }
@@ -85,6 +87,8 @@ export interface Window {
   stride: number;
   /** Elements of state behind the slots. */
   extra: number;
+  /** Bit by slot: it is quantized. */
+  readonly quantized: number;
 }
 
 /** A row of the chunk table: in packed elements. */
@@ -102,7 +106,11 @@ const ALIGNMENT = ALIGNMENT_BYTES / 4;
 // GPUBufferUsage.STORAGE | COPY_SRC | COPY_DST; the global is not there in Node.
 const STORAGE_USAGE = 0x80 | 0x4 | 0x8;
 
-const align = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
+// Elements of a block of quantized state, and how many words its codes take.
+const BLOCK = 256;
+const BLOCK_CODES = 64;
+
+const align = (n: number, to = ALIGNMENT): number => Math.ceil(n / to) * to;
 
 export interface MemoryOptions {
   readonly label: string;
@@ -111,6 +119,9 @@ export interface MemoryOptions {
   readonly chunk: number;
   /** State slots per element, by rule. */
   readonly slots: readonly number[];
+  /** By rule, a bit by slot: those that are quantized where tensors ask for it, in this format. */
+  readonly quantized: readonly number[];
+  readonly blocks: Storage | undefined;
   /** Whether sums of micro-batches are kept. */
   readonly accumulates: boolean;
 }
@@ -139,6 +150,12 @@ export class Memory {
   /** Memory for tensors to come, which count on from those that are here. It can be tried out before it is joined, or dropped. */
   extension(where: string): Memory {
     return new Memory(this.#device, where, this.#options, this);
+  }
+
+  /** All that its windows may be. */
+  get formats(): Storage[] {
+    const { blocks } = this.#options;
+    return [F32X4, F32, ...(blocks ? [blocks] : [])];
   }
 
   /** Takes over an extension, which must be one of what is here now. */
@@ -172,9 +189,10 @@ export class Memory {
           `${this.#where}: ${spec.name} has ${spec.size * 4} bytes, a buffer of this device at most ${limits.maxBufferSize}`,
         );
       }
-      if ((length + align(spec.size)) * 4 > limits.maxBufferSize) flush();
+      const room = align(spec.size, this.#unitOf(spec));
+      if ((length + room) * 4 > limits.maxBufferSize) flush();
       arena.push(spec);
-      length += align(spec.size);
+      length += room;
     }
     flush();
     this.#allocateState(this.windows.slice(from));
@@ -206,26 +224,32 @@ export class Memory {
     const placed = specs.map((spec) => {
       if (spec.data) initial.set(spec.data, at);
       const place = { spec, at };
-      at += align(spec.size);
+      at += align(spec.size, this.#unitOf(spec));
       return place;
     });
     params.unmap();
     this.#addRegion(F32X4, { buffer: params, offset: 0, size }, { buffer: grads, offset: 0, size }, placed);
   }
 
+  /** What a tensor's room is a multiple of: blocks are whole. */
+  #unitOf({ quantized }: TensorSpec): number {
+    return quantized ? BLOCK : ALIGNMENT;
+  }
+
   /** Cuts a region into chunks and windows. */
   #addRegion(
-    storage: Storage,
+    plain: Storage,
     param: BufferRange,
     grad: BufferRange,
     placed: readonly { spec: TensorSpec; at: number }[],
   ): void {
-    const { limits, chunk, slots } = this.#options;
+    const { limits, slots, blocks } = this.#options;
     // The state of a window is one binding, and lies in one buffer.
     const most = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
-    const largestOf = (rule: number): number => {
+    const largestOf = (rule: number, chunk: number, quantized: number): number => {
       // What is not one number per element may take as much as a slot, and some.
-      const ofRule = (slots[rule] ?? 0) + 3 * Number(placed.some(({ spec }) => spec.rule === rule && spec.extra));
+      const extra = 3 * Number(placed.some(({ spec }) => spec.rule === rule && spec.extra));
+      const ofRule = slotsBegin(1, quantized, slots[rule] ?? 0) + extra;
       const largest = Math.floor(most / 4 / Math.max(1, ofRule) / chunk) * chunk;
       if (largest === 0) {
         throw new DeviceError(
@@ -238,7 +262,11 @@ export class Memory {
     let begin = 0;
     for (const { spec, at } of placed) {
       const bytes = spec.size * 4;
-      const largest = largestOf(spec.rule);
+      const storage = spec.quantized && blocks ? blocks : plain;
+      const quantized = spec.quantized ? (this.#options.quantized[spec.rule] ?? 0) : 0;
+      const unit = this.#unitOf(spec);
+      const chunk = align(this.#options.chunk, unit);
+      const largest = largestOf(spec.rule, chunk, quantized);
       const tensor: Tensor = {
         index: this.#tensorsBefore + this.tensors.length,
         name: spec.name,
@@ -259,11 +287,12 @@ export class Memory {
       };
       this.tensors.push(tensor);
       // A tensor that fits into a window lies in one: a matrix must be had whole.
-      if (align(spec.size) <= largest && at + align(spec.size) - begin > largest) window = undefined;
+      const room = align(spec.size, unit);
+      if (room <= largest && at + room - begin > largest) window = undefined;
       for (let from = 0; from < spec.size; from += chunk) {
         const count = Math.min(chunk, spec.size - from);
-        const full = at + from + align(count) - begin > largest;
-        if (window === undefined || full || window.rule !== spec.rule) {
+        const full = at + from + align(count, unit) - begin > largest;
+        if (window === undefined || full || window.rule !== spec.rule || window.storage !== storage) {
           begin = at + from;
           window = {
             storage,
@@ -275,6 +304,7 @@ export class Memory {
             state: param,
             stride: 0,
             extra: 0,
+            quantized,
           };
           this.windows.push(window);
         }
@@ -285,9 +315,9 @@ export class Memory {
           from,
         });
         window.chunkEnd = this.#chunksBefore + this.chunks.length;
-        window.stride = align(at + from - begin + count);
+        window.stride = align(at + from - begin + count, unit);
         // An attached tensor's binding ends with the tensor; a segment's with its padding, which vec4 access may touch.
-        const size = Math.min(window.stride * 4, param.size - begin * 4);
+        const size = Math.min(align(at + from - begin + count) * 4, param.size - begin * 4);
         window.param = { buffer: param.buffer, offset: param.offset + begin * 4, size };
         window.grad = { buffer: grad.buffer, offset: grad.offset + begin * 4, size };
         const piece = tensor.pieces.at(-1);
@@ -310,7 +340,7 @@ export class Memory {
     this.#allocate(
       "state",
       windows,
-      (w) => Math.max(ALIGNMENT_BYTES, (w.stride * (slots[w.rule] ?? 0) + w.extra) * 4),
+      (w) => Math.max(ALIGNMENT, align(slotsBegin(w.stride, w.quantized, slots[w.rule] ?? 0)) + w.extra) * 4,
       (w, range) => {
         w.state = range;
       },
@@ -357,22 +387,37 @@ export class Memory {
   }
 }
 
+/** The words that `slots` slots of `stride` elements take: of one that is quantized the codes and the scales. */
+function slotsBegin(stride: number, quantized: number, slots: number): number {
+  let words = 0;
+  for (let slot = 0; slot < slots; slot++)
+    words += (quantized >> slot) & 1 ? (stride / BLOCK) * (BLOCK_CODES + 1) : stride;
+  return words;
+}
+
+/** The element of its state where a slot of a window begins. */
+export function slotBegin({ stride, quantized }: Window, slot: number): number {
+  return slotsBegin(stride, quantized, slot);
+}
+
 /** Part of a tensor's state: elements `from` to `from + count` of it, at element `first` of the window's state. */
 export interface StatePiece {
   readonly window: Window;
   readonly first: number;
   readonly from: number;
   readonly count: number;
+  /** Where the scales of its blocks lie, if it is quantized: then its codes begin at `first`. */
+  readonly scales?: number;
 }
 
 /** Where a state slot of a tensor lies; in several pieces if the tensor spans windows. */
 export function slotPieces(tensor: Tensor, slot: number): StatePiece[] {
-  return tensor.pieces.map(({ window, from, at, count }) => ({
-    window,
-    first: slot * window.stride + at,
-    from,
-    count,
-  }));
+  return tensor.pieces.map(({ window, from, at, count }) => {
+    const begin = slotBegin(window, slot);
+    if (!((window.quantized >> slot) & 1)) return { window, first: begin + at, from, count };
+    const scales = begin + (window.stride / BLOCK) * BLOCK_CODES + at / BLOCK;
+    return { window, first: begin + (at / BLOCK) * BLOCK_CODES, from, count, scales };
+  });
 }
 
 /** Where `count` of a tensor's numbers lie that are not one per element, from number `at` on. */

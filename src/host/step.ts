@@ -15,7 +15,7 @@ import {
   Words,
 } from "../kernels/layouts.ts";
 import type { Matrices } from "../kernels/newton-schulz.ts";
-import { F32, F32X4, type Storage } from "../kernels/storage.ts";
+import type { Storage } from "../kernels/storage.ts";
 import { NO_AVERAGE, NO_FIGURES, PLAIN_DECAY, UPDATE } from "../kernels/update.ts";
 import type { WgslFile } from "../kernels/wgsl.ts";
 import type { Limits } from "./limits.ts";
@@ -27,7 +27,7 @@ import { type Compiled, compileKernel } from "./pipelines.ts";
 export interface RuleKernels {
   readonly wgsl: WgslFile;
   /** Values of overrides: of what opens chunks and decays, of averages, of the rule itself. */
-  readonly overrides: Readonly<Record<"shell" | "average" | "rule", Readonly<Record<string, number>>>>;
+  readonly overrides: Readonly<Record<"shell" | "average" | "rule" | "state", Readonly<Record<string, number>>>>;
   /** Some group has `toward`, `cautious`, `l1` or `cautiousUpdate`. */
   readonly modifiesDecay: boolean;
   readonly cautiousUpdates: boolean;
@@ -84,7 +84,6 @@ export interface StepPlan {
 export const HEADER_SLOTS = 64;
 const STEP_WORD: number = /* @__PURE__ */ HEADER.findIndex(([name]) => name === "step");
 const RECORD_MASK_WORD: number = /* @__PURE__ */ HEADER.findIndex(([name]) => name === "record_mask");
-const STORAGES: readonly Storage[] = [F32X4, F32];
 const HEADER_STRIDE = 256;
 const WINDOW_STRIDE = 256;
 
@@ -214,7 +213,8 @@ export class StepEncoder {
     ): void => {
       const name = variantName(variant, storage, rule);
       if (this.#pipelines.has(name)) return;
-      const files = storage ? { storage: storage.file, ...aliases } : aliases;
+      const { file, state, walk } = storage ?? {};
+      const files = file && state && walk ? { storage: file, state, walk, ...aliases } : aliases;
       const job = compileKernel(this.#device, `${this.#options.label} ${name}`, kernel, files, {
         WORKGROUP_SIZE: this.#options.workgroup,
         ...constants,
@@ -227,8 +227,7 @@ export class StepEncoder {
       );
     };
     const average = averaged ? averaged.AVERAGES : NO_AVERAGE;
-    for (const storage of STORAGES) {
-      if (!windows.some((w) => w.storage === storage)) continue;
+    for (const storage of new Set(windows.map((w) => w.storage))) {
       if (clipping) add("clip units", storage, clipping.CLIP_UNITS, {});
       if (measuring) add("measure", storage, measuring.MEASURE, { NORM_P: measure?.p ?? 2 });
       rules.forEach((rule, r) => {
@@ -236,7 +235,9 @@ export class StepEncoder {
         if (!windows.some((w) => w.storage === storage && w.rule === r)) return;
         const decay = modifiesDecay && modified ? modified.MODIFIED_DECAY : PLAIN_DECAY;
         const links = { rule: wgsl, decay, average };
-        const forUpdate = { ...overrides.shell, ...overrides.average, ...overrides.rule };
+        // What all kernels have that see state and rule.
+        const ofRule = storage.quantizes ? { ...overrides.rule, ...overrides.state } : overrides.rule;
+        const forUpdate = { ...overrides.shell, ...overrides.average, ...ofRule };
         add("update", storage, UPDATE, forUpdate, { ...links, figures: NO_FIGURES }, r);
         if (monitored) {
           const constants = { ...forUpdate, FIGURES_GRAD: Number(!measure) };
@@ -244,18 +245,18 @@ export class StepEncoder {
           add("update figures", storage, monitored.UPDATE_FIGURES, constants, { ...links, figures }, r);
         }
         if (factoring && rule.factored) {
-          const constants = { ...overrides.shell, ...overrides.rule };
+          const constants = { ...overrides.shell, ...ofRule };
           add("factor", storage, factoring.FACTOR, constants, links, r);
           add("factor means", storage, factoring.FACTOR, { ...constants, MEANS: 1 }, links, r);
         }
         if (evaluating && evaluates) {
           const { CLIP_VALUE, KEEP_NON_FINITE, COUPLED, ANCHOR_SLOT, ...shell } = overrides.shell;
-          add("evaluate", storage, evaluating.EVALUATE, { ...shell, ...overrides.rule }, links, r);
+          add("evaluate", storage, evaluating.EVALUATE, { ...shell, ...ofRule }, links, r);
         }
         if (preparing && (prepares || cautiousUpdates)) {
           const preparation = prepares ? preparing.RULE_PREPARATION : preparing.CAUTIOUS_PREPARATION;
           const stores = { STORES: Number(prepares === "state"), ESTIMATES: Number(estimates) };
-          const constants = { ...overrides.shell, ...overrides.rule, ...stores };
+          const constants = { ...overrides.shell, ...ofRule, ...stores };
           add("prepare", storage, preparing.PREPARE, constants, { ...links, preparation }, r);
         }
         if (settling && (settles || cautiousUpdates)) {
@@ -636,7 +637,7 @@ export class StepEncoder {
 const MOST_GROUPS = 24;
 
 function variantName(variant: Variant, storage: Storage | undefined, rule: number | undefined): string {
-  return [variant, storage?.file.path, rule].filter((part) => part !== undefined).join(" ");
+  return [variant, storage?.name, rule].filter((part) => part !== undefined).join(" ");
 }
 
 function serves(stage: Stage, window: Window): boolean {

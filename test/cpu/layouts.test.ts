@@ -275,5 +275,6 @@ test("lanes of the storage formats", () => {
   expect(STORAGES.map(({ file, lanes }) => [packed(file.text), lanes])).toEqual([
     ["vec4f", 4],
     ["f32", 1],
+    ["vec4f", 4],
   ]);
 });

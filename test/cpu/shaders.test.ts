@@ -38,6 +38,8 @@ const NUMBERS: Readonly<Record<string, readonly number[]>> = {
   LOOKAHEAD_SLOT: [0, 3],
   AVERAGE_SLOT: [0, 4],
   ANCHOR_SLOT: [0, 3],
+  QUANTIZED: [0, 7],
+  SIGNED: [0, 1],
 };
 
 // Kept: when it is collected as garbage, so is what its devices stand on.

@@ -25,6 +25,7 @@ const adamLike = (own: Pick<RuleDefinition, "name" | "decayMode" | "weightDecay"
     path: "rules/adam.wgsl",
     defaults: { betas: [0.9, 0.999], eps: 1e-8, amsgrad: false, maximize: false },
     slots: ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"],
+    quantizes: { exp_avg: "signed", exp_avg_sq: "unsigned", max_exp_avg_sq: "unsigned" },
     usesSlot: (slot, o) => slot !== "max_exp_avg_sq" || o.amsgrad,
     hyper: ({ betas: [beta1, beta2], eps, amsgrad }) => ({
       beta1,
@@ -91,6 +92,7 @@ export const nadamw: (options?: Partial<NadamwOptions>) => Rule = /* @__PURE__ *
   defaults: { betas: [0.9, 0.999], eps: 1e-8, maximize: false },
   weightDecay: 0.01,
   slots: ["exp_avg", "exp_avg_sq"],
+  quantizes: { exp_avg: "signed", exp_avg_sq: "unsigned" },
   hyper: ({ betas: [beta1, beta2], eps }) => ({
     beta1,
     one_minus_beta1: 1 - beta1,
@@ -130,6 +132,7 @@ export const adamax: (options?: Partial<AdamaxOptions>) => Rule = /* @__PURE__ *
   lr: 2e-3,
   decayMode: "coupled",
   slots: ["exp_avg", "exp_inf"],
+  quantizes: { exp_avg: "signed", exp_inf: "unsigned" },
   hyper: ({ betas: [beta1, beta2], eps }) => ({
     beta1,
     one_minus_beta1: 1 - beta1,

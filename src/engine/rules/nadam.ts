@@ -36,6 +36,7 @@ export const nadam: (options?: Partial<NadamOptions>) => Rule = /* @__PURE__ */ 
   lr: 2e-3,
   decayMode: "coupled",
   slots: ["exp_avg", "exp_avg_sq"],
+  quantizes: { exp_avg: "signed", exp_avg_sq: "unsigned" },
   hyper: ({ betas: [beta1, beta2], eps }) => ({
     beta1,
     one_minus_beta1: 1 - beta1,

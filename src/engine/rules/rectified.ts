@@ -28,6 +28,7 @@ export const radam: (options?: Partial<RadamOptions>) => Rule = /* @__PURE__ */ 
   defaults: { betas: [0.9, 0.999], eps: 1e-8, maximize: false },
   decayMode: "coupled",
   slots: ["exp_avg", "exp_avg_sq"],
+  quantizes: { exp_avg: "signed", exp_avg_sq: "unsigned" },
   hyper: ({ betas: [beta1, beta2], eps }) => ({
     beta1,
     one_minus_beta1: 1 - beta1,
@@ -80,6 +81,7 @@ export const adabelief: (options?: Partial<AdabeliefOptions>) => Rule = /* @__PU
     maximize: false,
   },
   slots: ["exp_avg", "exp_avg_var", "max_exp_avg_var"],
+  quantizes: { exp_avg: "signed", exp_avg_var: "unsigned", max_exp_avg_var: "unsigned" },
   usesSlot: (slot, o) => slot !== "max_exp_avg_var" || o.amsgrad,
   hyper: ({ betas: [beta1, beta2], eps, amsgrad }) => ({
     beta1,

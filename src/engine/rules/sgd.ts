@@ -28,6 +28,7 @@ export const sgd: (options?: Partial<SgdOptions>) => Rule = /* @__PURE__ */ defi
   defaults: { momentum: 0, dampening: 0, nesterov: false, maximize: false },
   decayMode: "coupled",
   slots: ["momentum_buffer"],
+  quantizes: { momentum_buffer: "signed" },
   usesSlot: (_slot, o) => o.momentum !== 0,
   hyper: (o) => {
     if (o.momentum === 0) return { buffer: 0, direct: 1 };

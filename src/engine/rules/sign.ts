@@ -63,6 +63,7 @@ export const lion: (options?: Partial<LionOptions>) => Rule = /* @__PURE__ */ de
   defaults: { betas: [0.9, 0.99], maximize: false },
   lr: 1e-4,
   slots: ["exp_avg"],
+  quantizes: { exp_avg: "signed" },
   hyper: ({ betas: [beta1, beta2] }) => ({
     beta1,
     one_minus_beta1: 1 - beta1,
@@ -92,6 +93,7 @@ export const signum: (options?: Partial<SignumOptions>) => Rule = /* @__PURE__ *
   defaults: { momentum: 0.9, maximize: false },
   lr: 1e-4,
   slots: ["momentum_buffer"],
+  quantizes: { momentum_buffer: "signed" },
   usesSlot: (_slot, o) => o.momentum > 0,
   hyper: ({ momentum: beta }) => ({ beta, one_minus_beta: 1 - beta }),
   overrides: (groups) => ({ MOMENTUM: Number(groups.some((o) => o.momentum > 0)) }),

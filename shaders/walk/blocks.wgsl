@@ -1,0 +1,34 @@
+// An invocation takes every WORKGROUP_SIZE-th block of a chunk, and walks over it twice: the scales of the new state must be known before it
+// can be stored. The second time it finds in its caches what the first has loaded.
+
+fn update_chunk(c: u32, chunk: vec4u, tensor: vec4u, lane: u32) {
+  let opened = open_chunk(chunk, tensor);
+  let group = opened.group;
+  var sums = sums_begin(group);
+  let end = chunk.y + chunk.z;
+
+  for (var first = chunk.y + lane * BLOCK_LANES; first < end; first += WORKGROUP_SIZE * BLOCK_LANES) {
+    let last = min(first + BLOCK_LANES, end);
+    block_begin();
+    for (var at = first; at < last; at++) {
+      let g = clipped_gradient(at, opened.factor, group.clip_value);
+      let looked_at = decayed_update(at, unpack(params[at]), g * group.grad_scale, group, opened.step_row);
+    }
+    block_turn();
+    for (var fold = first; fold < last; fold += FOLD_EVERY) {
+      for (var at = fold; at < min(fold + FOLD_EVERY, last); at++) {
+        let theta = unpack(params[at]);
+        let raw = grads[at];
+        let g = clipped_gradient(at, opened.factor, group.clip_value);
+        let delta = decayed_update(at, theta, g * group.grad_scale, group, opened.step_row);
+        let updated = averaged(at, theta - delta, group);
+        params[at] = pack(updated);
+        sums_add(&sums, raw, g, updated, delta);
+      }
+      sums_fold(&sums);
+    }
+    block_end(first / BLOCK_LANES);
+  }
+
+  sums_store(sums, c, chunk, lane);
+}

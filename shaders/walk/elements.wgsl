@@ -1,0 +1,23 @@
+// An invocation takes every WORKGROUP_SIZE-th lane of a chunk.
+
+fn update_chunk(c: u32, chunk: vec4u, tensor: vec4u, lane: u32) {
+  let opened = open_chunk(chunk, tensor);
+  let group = opened.group;
+  var sums = sums_begin(group);
+
+  for (var begin = lane; begin < chunk.z; begin += FOLD_EVERY * WORKGROUP_SIZE) {
+    for (var i = begin; i < min(begin + FOLD_EVERY * WORKGROUP_SIZE, chunk.z); i += WORKGROUP_SIZE) {
+      let at = chunk.y + i;
+      let theta = unpack(params[at]);
+      let raw = grads[at];
+      let g = clipped_gradient(at, opened.factor, group.clip_value);
+      let delta = decayed_update(at, theta, g * group.grad_scale, group, opened.step_row);
+      let updated = averaged(at, theta - delta, group);
+      params[at] = pack(updated);
+      sums_add(&sums, raw, g, updated, delta);
+    }
+    sums_fold(&sums);
+  }
+
+  sums_store(sums, c, chunk, lane);
+}
