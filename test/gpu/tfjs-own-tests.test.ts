@@ -76,8 +76,16 @@ const train = Object.fromEntries(
   ]),
 );
 
+/** Tensors that other tests of this page have left. TF.js's tests expect to begin with none. */
+let tensorsBefore = 0;
+const memory = () => {
+  const now = tf.memory();
+  return { ...now, numTensors: now.numTensors - tensorsBefore };
+};
+
 async function run(body: () => unknown): Promise<void> {
   await tfjsBackend();
+  tensorsBefore = tf.memory().numTensors;
   for (const { name, args } of callsOf(String(body))) {
     const optimizer = await (CALLS[name] as (...args: unknown[]) => Promise<FusedOptimizer>)(...args);
     made.push(optimizer);
@@ -106,6 +114,7 @@ describe.each([sgdTests, momentumTests, adamTests])("%#", (text) => {
   }
   const shim = {
     ...tf,
+    memory,
     train,
     SGDOptimizer: FusedOptimizer,
     MomentumOptimizer: FusedOptimizer,

@@ -46,8 +46,8 @@ export const prodigy: TwinRule<Options> = {
         denominator += Math.abs(s[i]!);
       }
     }
-    // Without any gradient so far there is no step at all.
-    Object.assign(numbers, { stepped: denominator > 0 ? d : 0, correction });
+    // While nothing has entered the estimate, gradients are taken in, but nothing moves.
+    Object.assign(numbers, { before: d, moves: Number(denominator > 0), correction });
     let [most, estimate] = [numbers.d_max ?? d0, d];
     if (denominator > 0) {
       estimate = (dCoef * numerator) / denominator;
@@ -60,8 +60,8 @@ export const prodigy: TwinRule<Options> = {
   update(g, state, { betas: [beta1, beta2] = [0.9, 0.999], eps = 1e-8 }, lr, { theta, ruleDecay, ofAll }) {
     const m = zeroSlot(state, "exp_avg", g.length);
     const v = zeroSlot(state, "exp_avg_sq", g.length);
-    const d = ofAll.stepped!;
-    const delta = d * lr * ofAll.correction!;
+    const d = ofAll.before!;
+    const delta = ofAll.moves! * d * lr * ofAll.correction!;
     return g.map((gi, i) => {
       // A group with lr 0 takes no part: its state stays as it is.
       if (lr === 0) return 0;
