@@ -89,12 +89,12 @@ export const orNone =
   (value, complain) =>
     value === null ? {} : convert(value, complain);
 
-/** What is off where it is absent, and 0 here; 0 itself there would mean something else. */
+/** What is off where it is absent or without bound, and 0 here; 0 itself there would mean something else. */
 export const orOff =
   (name: string): Convert =>
   (value, complain) => {
     if (value === 0) throw new Unsupported(`${name} 0 is off here`);
-    return value === null ? { [name]: 0 } : number(name)(value, complain);
+    return value === null || value === "inf" ? { [name]: 0 } : number(name)(value, complain);
   };
 
 /** Marks what the engine does not take yet. */
