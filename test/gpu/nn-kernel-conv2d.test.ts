@@ -1,4 +1,4 @@
-import { describe, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { rowsOf } from "../../src/nn/activation.ts";
 import {
   type Conv2dShape,
@@ -9,6 +9,7 @@ import {
 } from "../../src/nn/kernels/conv2d.ts";
 import { testDevice } from "../browser/device.ts";
 import * as twin from "../reference/nn/conv2d.ts";
+import { words } from "../reference/prng.ts";
 import { expectDifferences, expectTwin, forShapes, inner, PARTS, picker } from "./nn-kernel-checks.ts";
 import { readActivation, run, upload, uploadActivation, uploadArena, values } from "./nn-matrices.ts";
 
@@ -135,5 +136,50 @@ describe("conv2d", () => {
 
   it.each(named)("agrees with float64: %s", async (_, one) => {
     await check(one, 0);
+  });
+
+  it("reads bytes, around which the padding is 0, and gives equal bits on every run", async () => {
+    const device = await testDevice();
+    const bytes = { scale: 2.5, shift: -0.75 };
+    for (const kernel of [[3, 3] as const, [2, 3] as const]) {
+      const { samples, shape, sizes } = caseOf(3, {
+        ...square(2, 5, 5),
+        kernel,
+        padding: [1, 1],
+        bytes,
+      });
+      const features = 2 * 5 * 5;
+      const outFeatures = 5 * sizes.outHeight * sizes.outWidth;
+      const quads = Math.ceil(features / 4);
+      const raw = new Uint8Array(shape.rows * quads * 4);
+      for (let r = 0; r < samples; r++)
+        for (let i = 0; i < features; i++) raw[r * quads * 4 + i] = words(1, 2, 3, r * features + i).w1 & 255;
+      const x = Float64Array.from({ length: samples * features }, (_, k) => {
+        const byte = raw[Math.floor(k / features) * quads * 4 + (k % features)]!;
+        return (bytes.scale * byte) / 255 + bytes.shift;
+      });
+      const weight = values(1, 5 * 2 * kernel[0] * kernel[1]);
+      const bias = values(2, 5);
+      const dy = values(3, samples * outFeatures);
+      const forward = await conv2dForward(device, "forward", shape);
+      const weightGradient = await conv2dWeightGradient(device, "weight gradient", shape);
+      const params = uploadArena(device, "params", [weight, bias]);
+      const input = { buffer: upload(device, "bytes", new Uint32Array(raw.buffer)) };
+      const output = { buffer: uploadActivation(device, "y", dy, samples, outFeatures) };
+      const outputGradient = { buffer: uploadActivation(device, "dy", dy, samples, outFeatures) };
+      const scratch = { buffer: upload(device, "scratch", new Float32Array(weightGradient.scratchBytes / 4)) };
+      const backward = async () => {
+        const grads = uploadArena(device, "grads", [weight, bias]);
+        const [gradient, biasGradient] = [grads.ranges[0]!, grads.ranges[1]!];
+        run(device, weightGradient.on({ outputGradient, input, weightGradient: gradient, biasGradient, scratch }));
+        return (await grads.read())[0]!;
+      };
+      run(device, [forward.on({ input, weight: params.ranges[0]!, bias: params.ranges[1]!, output })]);
+      const got = await readActivation(device, output.buffer, samples, outFeatures);
+      expectTwin("y", got, twin.conv2d(x, weight, bias, sizes), 2 * 9);
+      const first = await backward();
+      expectTwin("dW", first, twin.conv2dBackward(dy, x, weight, sizes).dWeight, samples * 25);
+      expect(await backward()).toEqual(first);
+    }
   });
 });
