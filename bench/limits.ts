@@ -74,6 +74,28 @@ const limits: readonly Limit[] = [
   { suite: "tfjs", what: "adapter: passes", impl: onTfjs, cases: small, value: count("passes"), most: 1 },
   { suite: "tfjs", what: "adapter: submits", impl: onTfjs, cases: small, value: count("submits"), most: 1 },
   { suite: "tfjs", what: "adapter: createBuffer", impl: onTfjs, cases: small, value: count("createBuffer"), most: 0 },
+  { suite: "train", what: "TF.js step / ours", impl: "tfjs", cases: ["mlp"], value: overOurs, least: 10 },
+  { suite: "train", what: "TF.js step / ours", impl: "tfjs", cases: ["cnn"], value: overOurs, least: 20 },
+  { suite: "train", what: "jax-js jit step / ours", impl: "jax-js", cases: ["mlp"], value: overOurs, least: 2 },
+  { suite: "train", what: "jax-js jit step / ours", impl: "jax-js", cases: ["cnn"], value: overOurs, least: 4 },
+  { suite: "train", what: "step: submits", impl: "ours", cases: ["mlp", "cnn"], value: count("submits"), most: 1 },
+  { suite: "train", what: "step: dispatches", impl: "ours", cases: ["mlp"], value: count("dispatches"), most: 16 },
+  {
+    suite: "train",
+    what: "step: createBuffer",
+    impl: "ours",
+    cases: ["mlp", "cnn"],
+    value: count("createBuffer"),
+    most: 0,
+  },
+  {
+    suite: "train",
+    what: "step: createBindGroup",
+    impl: "ours",
+    cases: ["mlp", "cnn"],
+    value: count("createBindGroup"),
+    most: 0,
+  },
   { suite: "muon", what: "jax-js jit / ours", impl: "jax-js", cases: matrixCases, value: overOurs, least: 1.5 },
 ];
 

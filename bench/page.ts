@@ -6,9 +6,10 @@ import { muon } from "./muon.bench.ts";
 import { soak } from "./soak.bench.ts";
 import type { BenchMessage, BenchRequest, Suite, SuiteName } from "./suite.ts";
 import { tfjs } from "./tfjs.bench.ts";
+import { train } from "./train.bench.ts";
 import { update } from "./update.bench.ts";
 
-const suites: Record<SuiteName, Suite> = { update, jax, tfjs, muon, kernels, soak };
+const suites: Record<SuiteName, Suite> = { update, train, jax, tfjs, muon, kernels, soak };
 
 await pageMain<BenchRequest, void>(async ({ parameters: request, send }) => {
   const tell = (message: BenchMessage) => send(message);

@@ -1,6 +1,14 @@
 /** The run as Markdown, in the form in which README has it. */
 import type { Verdict } from "./limits.ts";
-import { type AdapterNames, type KernelRow, type Row, type SoakRow, suiteNames, type UpdateRow } from "./suite.ts";
+import {
+  type AdapterNames,
+  type KernelRow,
+  type Row,
+  type SoakRow,
+  suiteNames,
+  type TimedSuite,
+  type UpdateRow,
+} from "./suite.ts";
 
 /** Under what the rows were measured. */
 export interface Header {
@@ -26,7 +34,9 @@ export function markdown(header: Header, rows: readonly Row[], verdicts: readonl
       `${Object.entries(versions)
         .map(([name, version]) => `${name} ${version}`)
         .join(", ")}; commit ${header.commit}.`,
-    ...timed.flatMap((own) => (own.length ? [timesTable(own), hostTable(own), countsTable(own)] : [])),
+    ...timed.flatMap((own) =>
+      own.length ? [timesTable(own), hostTable(own), ...trainingTables(own), countsTable(own)] : [],
+    ),
     ...(kernels.length ? [kernelTable(kernels)] : []),
     ...soaks.map(soakLine),
     verdictTable(verdicts),
@@ -52,9 +62,17 @@ function kernelTable(rows: readonly KernelRow[]): string {
   return table(["GFLOP/s", ...impls], body);
 }
 
+const TITLES: Readonly<Record<TimedSuite, string>> = {
+  update: "ms per AdamW step",
+  train: "ms per training step",
+  jax: "ms per AdamW step",
+  tfjs: "ms per AdamW step",
+  muon: "ms per orthogonalization",
+};
+
 /** Median milliseconds until the GPU is done, and how many times ours in brackets. */
 function timesTable(rows: readonly UpdateRow[]): string {
-  return byCase(rows[0]?.suite === "muon" ? "ms per orthogonalization" : "ms per AdamW step", rows, (row) => {
+  return byCase(TITLES[rows[0]!.suite], rows, (row) => {
     const ratio = row.over_ours === 1 ? "" : ` (${digits(row.over_ours)}x)`;
     return `${digits(row.median_ms)}${ratio}`;
   });
@@ -62,6 +80,14 @@ function timesTable(rows: readonly UpdateRow[]): string {
 
 function hostTable(rows: readonly UpdateRow[]): string {
   return byCase("ms on the CPU", rows, (row) => digits(row.host_ms));
+}
+
+function trainingTables(rows: readonly UpdateRow[]): string[] {
+  if (rows.some(({ peak_bytes }) => peak_bytes === undefined)) return [];
+  return [
+    byCase("images per second", rows, (row) => digits(row.images_per_second!)),
+    byCase("peak MiB of GPU buffers", rows, (row) => digits(row.peak_bytes! / 2 ** 20)),
+  ];
 }
 
 /** Implementations by cases. */

@@ -58,7 +58,7 @@ let browserVersion = "";
 await runPage({
   path: "bench/page.ts",
   parameters: request,
-  packages: peers,
+  packages: [...peers, "@tensorflow/tfjs-core/dist/register_all_gradients"],
   args: ["--js-flags=--expose-gc", "--enable-precise-memory-info"],
   timeoutMs: 60 * 60_000,
   onPage: async (_page, browser) => {

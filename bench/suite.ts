@@ -1,7 +1,7 @@
 /** What passes between the bench's page, its suites and Node. Plain data and types only: both sides import it. */
 import type { CaseName } from "./cases.ts";
 
-export const suiteNames = ["update", "jax", "tfjs", "muon", "kernels", "soak"] as const;
+export const suiteNames = ["update", "train", "jax", "tfjs", "muon", "kernels", "soak"] as const;
 export type SuiteName = (typeof suiteNames)[number];
 /** Suites that time steps, and so give rows of the same form. */
 export type TimedSuite = Exclude<SuiteName, "soak" | "kernels">;
@@ -46,6 +46,9 @@ export interface UpdateRow {
   readonly counts: CallCounts;
   /** Largest error of a parameter before timing, in units of what is allowed (adamw-float64.ts). */
   readonly error: number;
+  /** Of the train suite: samples by the median, and the most bytes of GPU buffers at once, through creation and the first steps. */
+  readonly images_per_second?: number;
+  readonly peak_bytes?: number;
 }
 
 export interface SoakRow {

@@ -43,7 +43,7 @@ const history = emptyHistory();
 let ready: Extract<Message, { kind: "ready" }> | undefined;
 let last: TrainingLog["last"] | undefined;
 const bar = new SingleBar({
-  format: "epoch {epoch} [{bar}] {percentage} %  loss {loss}  {rate} samples/s  {eta_formatted} left",
+  format: "epoch {epoch} [{bar}] {percentage} %  loss {loss}  test {test}  {rate} samples/s  {eta_formatted} left",
   barsize: 30,
   hideCursor: true,
   // Not a terminal: a line now and then instead of a bar that moves.
@@ -61,7 +61,7 @@ function onMessage(message: Message): void {
     case "ready":
       ready = message;
       console.log(`GPU: ${message.adapter}\n\n${message.summary}\n\n${message.groups}\n`);
-      bar.start(parameters.epochs * message.stepsPerEpoch, 0, { epoch: 1, loss: "-", rate: "-" });
+      bar.start(parameters.epochs * message.stepsPerEpoch, 0, { epoch: 1, loss: "-", test: "-", rate: "-" });
       break;
     case "records": {
       addRecords(history, message.records);
@@ -79,6 +79,9 @@ function onMessage(message: Message): void {
       break;
     case "test":
       addTest(history, message.step, message);
+      bar.update({
+        test: entry.accuracyFrom === undefined ? message.loss.toFixed(4) : `${(100 * message.accuracy).toFixed(2)} %`,
+      });
   }
 }
 

@@ -13,6 +13,7 @@
 
 override WORKGROUP_SIZE: u32 = 64;
 override RULE: u32 = 0;           // which of the optimizer's rules this is
+override BY_UPDATE: bool = false; // as in lib/chunk.wgsl
 override SUMS: bool = false;      // there are sums of `prepare`
 
 fn load_state(slot: u32, at: u32) -> Lane { return 0.0; }
@@ -93,5 +94,6 @@ fn count_of(k: u32) -> u32 {
 }
 
 fn step_row_of(count: u32, group: GroupRecord) -> StepRow {
-  return step_rows[group.first_step_row + min(count, group.last_step_row)];
+  let by = select(count, applied_step(header.step, control.skipped), BY_UPDATE);
+  return step_rows[group.first_step_row + min(by, group.last_step_row)];
 }

@@ -25,6 +25,8 @@ export type {
   ParamSpec,
 } from "./engine/options.ts";
 export { type Plateau, type PlateauOptions, type PlateauState, reduceOnPlateau } from "./engine/plateau.ts";
+export type { Preset, PresetOptions } from "./engine/presets.ts";
+export * as presets from "./engine/presets.ts";
 export {
   type Carry,
   defineRule,

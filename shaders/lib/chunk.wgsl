@@ -5,6 +5,7 @@ override NUMBERS: bool = false;   // the rule has numbers of its own
 override CAUTIOUS_UPDATES: bool = false; // some group updates cautiously
 override ESTIMATES: bool = false; // gradients are unscaled but not clipped
 override EXTRA_STATE: bool = false; // the rule has state that is not one number per element
+override BY_UPDATE: bool = false; // step rows go by the number of updates, not by the tensor's own
 override DECAY_FROM: u32 = 1;     // the own step count from which a tensor is decayed
 
 struct Opened {
@@ -36,8 +37,10 @@ fn open_chunk(chunk: vec4u, tensor: vec4u) -> Opened {
   units = vec2u(control.tensors[chunk.x].units, max(1u, control.tensors[chunk.x].unit_size));
   chunk_begin = chunk.y;
   chunk_element = chunk.w;
+  own_count = count;
+  let by = select(count, applied_step(header.step, control.skipped), BY_UPDATE);
   let factor = select(control.tensors[chunk.x].factor, header.unscale / control.loss_scale, ESTIMATES);
-  return Opened(group, step_rows[group.first_step_row + min(count, group.last_step_row)], factor);
+  return Opened(group, step_rows[group.first_step_row + min(by, group.last_step_row)], factor);
 }
 
 // One number of the state that is not one per element.

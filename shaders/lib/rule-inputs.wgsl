@@ -1,5 +1,6 @@
 // What a rule may read besides the arguments of its functions, set once per chunk; and what its other functions take and give.
 
+var<private> own_count: u32;           // updates of the tensor, this one included
 var<private> tensor_numbers: vec4f;   // what `settle_rule` has given for this tensor
 var<private> shared_numbers: vec4f;   // what `settle_all` has given for all tensors of the rule
 var<private> rule_decay: f32;         // lambda in decay mode `rule`, else 0

@@ -15,9 +15,8 @@ struct Hyper {
   eps: f32,
 }
 
-// By the tensor's own step count t.
+// By the number of updates t: Adan counts per group.
 struct StepRow {
-  later: f32,           // 0 in the first step, else 1
   m_correction: f32,    // 1 / (1 - beta1^t)
   d_correction: f32,    // beta2 / (1 - beta2^t)
   n_correction: f32,    // 1 / sqrt(1 - beta3^t)
@@ -29,7 +28,8 @@ const EXP_AVG_DIFF = 2u;
 const NEG_PRE_GRAD = 3u;
 
 fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Lane {
-  let y = t.later * (g + load_state(NEG_PRE_GRAD, at));
+  var y = Lane(0.0);
+  if (own_count > 1u) { y = g + load_state(NEG_PRE_GRAD, at); }
   let ahead = g + h.beta2 * y;
   let m = h.beta1 * load_state(EXP_AVG, at) + h.one_minus_beta1 * g;
   let d = h.beta2 * load_state(EXP_AVG_DIFF, at) + h.one_minus_beta2 * y;

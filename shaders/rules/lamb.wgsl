@@ -15,7 +15,7 @@ struct Hyper {
   trust_clip: f32,      // 1: the trust ratio is at most 1
 }
 
-// By the tensor's own step count t.
+// By the number of updates t: timm counts per group.
 struct StepRow {
   m_correction: f32,    // 1 / (1 - beta1^t)
   v_correction: f32,    // 1 / sqrt(1 - beta2^t)

@@ -22,10 +22,9 @@ struct Hyper {
   slice_p: f32,         // only every slice_p-th element enters r and s
 }
 
-// By the tensor's own step count t; for `settle_all` by the number of updates.
+// By the number of updates t: Prodigy counts them for all tensors together.
 struct StepRow {
   bias_correction: f32, // b
-  first: f32,           // 1 in the first step
 }
 
 const S = 0u;
@@ -50,7 +49,7 @@ fn prepare_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) ->
   if (lr == 0.0) { return Prepared(Lane(0.0), Lane(0.0)); }
   let d = d_of(shared_numbers.x, h);
   var away = Lane(0.0);
-  if (t.first == 0.0) { away = load_state(P0, at) - theta; }
+  if (own_count > 1u) { away = load_state(P0, at) - theta; }
   let product = ((d / h.d0) * (d * lr * t.bias_correction)) * (g * away);
   return Prepared(select(Lane(0.0), product, sliced(at, h)), abs(next_s(at, g, d, lr, h, t)));
 }
@@ -70,7 +69,7 @@ fn settle_all(s: Settling, lr: f32, h: Hyper, t: StepRow) -> vec4f {
 }
 
 fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Lane {
-  if (t.first > 0.0) { store_state(P0, at, select(Lane(0.0), theta, sliced(at, h))); }
+  if (own_count == 1u) { store_state(P0, at, select(Lane(0.0), theta, sliced(at, h))); }
   if (lr == 0.0) { return Lane(0.0); }
   let updates = shared_numbers.w != 0.0;
   let d = d_of(select(shared_numbers.x, shared_numbers.w, updates), h);

@@ -78,7 +78,8 @@ export interface RuleSpec extends GroupOptions {
 /** A rule, and which tensors it is for; without `match` those that no other rule takes. */
 export interface MatchedRule extends Rule {
   readonly match: Match | undefined;
-  readonly state: StateFormat;
+  /** Default float32. */
+  readonly state?: StateFormat;
 }
 
 /** @throws {OptionError} */

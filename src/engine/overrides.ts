@@ -52,6 +52,7 @@ export function overridesOf({ definition }: Rule, groups: readonly Group[], sett
       ...(cautiousUpdates ? { CAUTIOUS_UPDATES: 1 } : {}),
       ...(definition.settles || definition.numbersOf || definition.decayMode === "rule" ? { NUMBERS: 1 } : {}),
       ...(settled.clip.adaptive ? { CLIP_UNITS: 1 } : {}),
+      ...(definition.countsUpdates ? { BY_UPDATE: 1 } : {}),
       ...(definition.extraState ? { EXTRA_STATE: 1 } : {}),
       ...(definition.decayFrom === undefined ? {} : { DECAY_FROM: definition.decayFrom }),
     },

@@ -103,7 +103,9 @@ export interface RuleDefinition<O extends HyperOptions = HyperOptions> {
   readonly decayFrom?: number;
   /** Fields of `struct Hyper` (all `f32`), in order, from the options. Computed in float64, rounded once. */
   readonly hyper: (options: O) => Readonly<Record<string, number>>;
-  /** Fields of `struct StepRow` (all `f32`), in order, for a tensor's own step count t >= 1. */
+  /** Step rows go by the number of updates of the optimizer, as in references that count per group, not by a tensor's own. */
+  readonly countsUpdates?: boolean;
+  /** Fields of `struct StepRow` (all `f32`), in order, for a tensor's own step count t >= 1 (see `countsUpdates`). */
   readonly stepRow?: (options: O, t: number) => Readonly<Record<string, number>>;
   /**
    * The t from which all step rows are equal in float32, or differ by less than half of its last place; default 1. `Infinity`

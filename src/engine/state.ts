@@ -158,7 +158,7 @@ export async function readTensors(
     }
     return values;
   };
-  const result: Record<string, TensorState> = {};
+  const result: [string, TensorState][] = [];
   for (const tensor of tensors) {
     const slots = slotsOf(target, tensor).map(
       ({ name, size, pieces, signed }) => [name, gather(1, size, pieces, signed)] as const,
@@ -168,7 +168,7 @@ export async function readTensors(
     const { definition } = ruleOf(target, tensor);
     const scalars = definition.scalars?.((target.groups[tensor.group] as Group).hyper, step);
     const numbers = numbersOf(definition, "tensor", TENSOR_NUMBERS).map(({ name, field }) => [name, decided[field]]);
-    result[tensor.name] = {
+    const read = {
       shape: tensor.shape,
       step,
       param: gather(
@@ -180,11 +180,12 @@ export async function readTensors(
       ...(numbers.length > 0 && { numbers: Object.fromEntries(numbers) }),
       ...(scalars && { scalars }),
     };
+    result.push([tensor.name, read]);
   }
   const decided = words.read(CONTROL, 0);
   const shared = sharedNumbers(target).map(({ name, field }) => [name, decided[field]]);
   const numbers = shared.length > 0 ? Object.fromEntries(shared) : undefined;
-  return { skipped: decided.skipped, scale, numbers, tensors: result };
+  return { skipped: decided.skipped, scale, numbers, tensors: Object.fromEntries(result) };
 }
 
 function sharedNumbers({ rules }: StateTarget): { name: string; field: (typeof SHARED_NUMBERS)[number] }[] {

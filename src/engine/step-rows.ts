@@ -39,6 +39,11 @@ export class StepRows {
   readonly #rule: RuleDefinition;
   readonly #tables = new Map<string, StepTable>();
 
+  /** Rows go by the number of updates; see `RuleDefinition.countsUpdates`. */
+  get byUpdate(): boolean {
+    return this.#rule.countsUpdates === true;
+  }
+
   constructor(rule: RuleDefinition) {
     this.#rule = rule;
     this.width = Object.keys(rule.stepRow?.(rule.defaults, 1) ?? { unused: 0 }).length;

@@ -127,16 +127,17 @@ export class Timeline {
   #writeStepRows(): void {
     const { rows, step, groups } = this.#parts;
     const { least, most } = this.participation.bounds;
-    const highest = this.steps + 1 - least;
-    const lowest = Math.max(1, this.possible.first - most);
-    let grown = false;
+    const { first, last } = this.possible;
     const rowsOf = (g: number): StepRows => rows[groups[g]?.rule ?? 0] as StepRows;
+    const highest = (g: number): number => (rowsOf(g).byUpdate ? last : this.steps + 1 - least);
+    const lowest = (g: number): number => (rowsOf(g).byUpdate ? first : Math.max(1, first - most));
+    let grown = false;
     this.#tables.forEach((table, g) => {
-      grown = rowsOf(g).grow(table, highest) || grown;
+      grown = rowsOf(g).grow(table, highest(g)) || grown;
     });
     if (grown) this.#layOutTables();
     this.#tables.forEach((table, g) => {
-      const upload = rowsOf(g).missing(table, lowest, highest);
+      const upload = rowsOf(g).missing(table, lowest(g), highest(g));
       if (upload) step.writeStepRows(groups[g]?.rule ?? 0, upload.at * rowsOf(g).width, upload.words);
     });
   }

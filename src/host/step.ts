@@ -263,7 +263,13 @@ export class StepEncoder {
           const { TENSOR_SETTLEMENT, TOGETHER_SETTLEMENT, CAUTIOUS_SETTLEMENT } = settling;
           const settlement =
             settles === "tensor" ? TENSOR_SETTLEMENT : settles ? TOGETHER_SETTLEMENT : CAUTIOUS_SETTLEMENT;
-          const constants = { ...overrides.rule, RULE: r, SUMS: Number(prepares !== undefined || cautiousUpdates) };
+          const { BY_UPDATE = 0 } = overrides.shell;
+          const constants = {
+            ...overrides.rule,
+            RULE: r,
+            BY_UPDATE,
+            SUMS: Number(prepares !== undefined || cautiousUpdates),
+          };
           add("settle", undefined, settling.SETTLE, constants, { rule: wgsl, settlement }, r);
         }
       });
@@ -337,7 +343,7 @@ export class StepEncoder {
     this.#tableStaging = this.#buffer("table staging", this.#tableWords.byteLength * HEADER_SLOTS, COPY_SRC | COPY_DST);
     this.#tableCopy = undefined;
 
-    this.#windows = this.#buffer("windows", WINDOW_STRIDE * windows.length, UNIFORM | COPY_DST);
+    this.#windows = this.#buffer("windows", WINDOW_STRIDE * Math.max(1, windows.length), UNIFORM | COPY_DST);
     const words = new Uint32Array((WINDOW_STRIDE / 4) * windows.length);
     windows.forEach((w, i) => {
       words.set([w.chunkBegin, w.chunkEnd, w.stride / w.storage.lanes], (WINDOW_STRIDE / 4) * i);

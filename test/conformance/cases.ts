@@ -10,14 +10,12 @@ import { runLarge } from "./kinds/large.ts";
 import { runPrng, runPrngWords } from "./kinds/prng.ts";
 import { type RunSchedule, runSchedulers } from "./kinds/schedulers.ts";
 import { runStateDict } from "./kinds/state-dict.ts";
-import { runTrajectory, whyNeverCase, whyUnsupportedCase } from "./kinds/trajectory.ts";
-import { whyNever, whyUnsupported } from "./optimizers.ts";
+import { runTrajectory, whyUnsupportedCase } from "./kinds/trajectory.ts";
+import { whyUnsupported } from "./optimizers.ts";
 import type { SubjectMaker } from "./subject.ts";
 
 export interface Environment {
   readonly maker: SubjectMaker;
-  /** The maker's subjects, which are float64 twins, have what the engine does not have yet. */
-  readonly hasAll?: boolean;
   readonly runSchedule: RunSchedule;
   /** Absent where nothing here trains networks. */
   readonly runTraining?: RunTraining;
@@ -26,10 +24,8 @@ export interface Environment {
 
 export interface ConformanceCase {
   readonly id: string;
-  /** Why the engine cannot run it, or not yet; undefined if it can. */
+  /** Why it cannot be run; undefined if it can. */
   readonly skip: string | undefined;
-  /** Why nothing can run it; undefined if a float64 twin can. */
-  readonly never?: string | undefined;
   run(environment: Environment, comparison: Comparison): Promise<void> | void;
 }
 
@@ -48,8 +44,7 @@ export interface Outcome {
 type Run = ConformanceCase["run"];
 
 function toCase(id: string, run: Run, optimizer?: string): ConformanceCase {
-  const [skip, never] = optimizer === undefined ? [] : [whyUnsupported(optimizer), whyNever(optimizer)];
-  return { id, skip, never, run };
+  return { id, skip: optimizer === undefined ? undefined : whyUnsupported(optimizer), run };
 }
 
 /** The cases of a file in their order. */
@@ -59,7 +54,6 @@ export function casesOf(file: GoldenFile): ConformanceCase[] {
       return file.cases.map((one) => ({
         id: one.id,
         skip: whyUnsupportedCase(one),
-        never: whyNeverCase(one),
         run: ({ maker }, c) => runTrajectory(one, maker, c),
       }));
     case "large":
@@ -91,8 +85,7 @@ export function casesOf(file: GoldenFile): ConformanceCase[] {
 /** Runs a case to its outcome; an error on the way is a failure, not an exception. */
 export async function runCase(one: ConformanceCase, environment: Environment): Promise<Outcome> {
   const comparison = new Comparison(environment.criterion);
-  const skip = environment.hasAll ? one.never : one.skip;
-  if (skip !== undefined) return outcome(one.id, "skipped", comparison, [skip]);
+  if (one.skip !== undefined) return outcome(one.id, "skipped", comparison, [one.skip]);
   try {
     await one.run(environment, comparison);
   } catch (error) {

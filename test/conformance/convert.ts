@@ -34,17 +34,14 @@ export class Unsupported extends Error {}
 type Complain = (must: string) => never;
 
 /** From the value of one option to options of a group. */
-export interface Convert {
-  (value: OptionValue, complain: Complain): GroupOptions;
-  /** Why the engine does not take what comes out of it yet, if anything does. */
-  readonly notYet?: string;
-}
+export type Convert = (value: OptionValue, complain: Complain) => GroupOptions;
 
 /** From the value of one option of the constructor to options of the whole; groups are given for what they share. */
-export interface ConvertWhole {
-  (value: OptionValue, complain: Complain, groups: readonly ReferenceOptions[]): WholeOptions;
-  readonly notYet?: string;
-}
+export type ConvertWhole = (
+  value: OptionValue,
+  complain: Complain,
+  groups: readonly ReferenceOptions[],
+) => WholeOptions;
 
 export const number =
   (name: string): Convert =>
@@ -89,17 +86,10 @@ export const orNone =
   (value, complain) =>
     value === null ? {} : convert(value, complain);
 
-/** What is off where it is absent, and 0 here; 0 itself there would mean something else. */
+/** What is off where it is absent or without bound, and 0 here; 0 itself there would mean something else. */
 export const orOff =
   (name: string): Convert =>
   (value, complain) => {
     if (value === 0) throw new Unsupported(`${name} 0 is off here`);
-    return value === null ? { [name]: 0 } : number(name)(value, complain);
+    return value === null || value === "inf" ? { [name]: 0 } : number(name)(value, complain);
   };
-
-/** Marks what the engine does not take yet. */
-export function soon<C extends Convert | ConvertWhole>(notYet: string, convert: C): C {
-  return Object.assign(((...args: Parameters<C>) => (convert as (...all: Parameters<C>) => object)(...args)) as C, {
-    notYet,
-  });
-}

@@ -1,7 +1,6 @@
 /**
  * Which optimizers of the golden files the engine has, and how their options are called here. This is the one place to
- * extend when a rule has golden data. What the engine does not offer yet is marked `notYet`: float64 twins run it, the engine's
- * run skips it by name.
+ * extend when a rule has golden data.
  */
 
 import {
@@ -34,7 +33,6 @@ export interface Entry {
   readonly finish?: (options: GroupOptions, constructorOptions: ReferenceOptions) => GroupOptions;
   /** A slot as the reference keeps it; default as it is. */
   readonly slot?: (name: string, values: number[], options: GroupOptions) => number[];
-  readonly notYet?: string;
 }
 
 const shared = { lr: number("lr"), weight_decay: number("weightDecay"), maximize: flag("maximize") };

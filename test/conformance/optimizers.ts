@@ -19,7 +19,6 @@ function lookaheadAround(base: Entry): Entry {
   return {
     ...base,
     options: { ...base.options, base: () => ({}), alpha: () => ({}), k: () => ({}), paper: () => ({}) },
-    ...(base.notYet && { notYet: base.notYet }),
   };
 }
 
@@ -27,8 +26,8 @@ function lookaheadOf({ alpha = 0.5, k = 6, paper = false }: ReferenceOptions): W
   return { lookahead: { k: Number(k), alpha: Number(alpha), init: paper ? "initial" : "first-sync" } };
 }
 
-/** Why cases of this optimizer, with these options, cannot be run by anything; undefined if they can. */
-export function whyNever(
+/** Why cases of this optimizer, with these options, cannot be run; undefined if they can. */
+export function whyUnsupported(
   optimizer: string,
   constructorOptions: ReferenceOptions = {},
   groups: readonly ReferenceOptions[] = [{}],
@@ -40,27 +39,6 @@ export function whyNever(
   } catch (error) {
     if (error instanceof Unsupported) return error.message;
     // What else is wrong fails the case, when it is run.
-  }
-  return undefined;
-}
-
-/** Why the engine cannot run them, or not yet; undefined if it can. */
-export function whyUnsupported(
-  optimizer: string,
-  constructorOptions: ReferenceOptions = {},
-  groups: readonly ReferenceOptions[] = [{}],
-): string | undefined {
-  const never = whyNever(optimizer, constructorOptions, groups);
-  if (never !== undefined) return never;
-  const entry = entryOf(optimizer, constructorOptions);
-  if (!entry || entry.notYet) return entry?.notYet;
-  const ignore = (must: string): never => {
-    throw new Error(must);
-  };
-  for (const [name, convert] of Object.entries(entry.whole ?? {})) {
-    const value = constructorOptions[name];
-    if (convert.notYet && value !== undefined && Object.keys(convert(value, ignore, groups)).length > 0)
-      return convert.notYet;
   }
   return undefined;
 }
@@ -131,6 +109,6 @@ function entryOf(optimizer: string, { base }: ReferenceOptions): Entry | undefin
 
 function entryFor(optimizer: string, constructorOptions: ReferenceOptions): Entry {
   const entry = entryOf(optimizer, constructorOptions);
-  if (!entry) throw new Error(whyNever(optimizer, constructorOptions) ?? `there is no optimizer ${optimizer}`);
+  if (!entry) throw new Error(whyUnsupported(optimizer, constructorOptions) ?? `there is no optimizer ${optimizer}`);
   return entry;
 }

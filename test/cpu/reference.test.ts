@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parseGolden } from "../conformance/golden/parse.ts";
 import { gradientAt, initialParameters, type TrajectoryCase } from "../conformance/golden/trajectory.ts";
-import { estimatesAt, planOfCase, whyNeverCase } from "../conformance/kinds/trajectory.ts";
+import { estimatesAt, planOfCase, whyUnsupportedCase } from "../conformance/kinds/trajectory.ts";
 import { slotOf } from "../conformance/optimizers.ts";
 import { twinGroup, twinRule } from "../conformance/twin-subject.ts";
 import { adamw } from "../reference/adam.ts";
@@ -60,7 +60,7 @@ describe("twins in float64 follow their references in float64", () => {
     const file = parseGolden(readFileSync(new URL(name, golden), "utf8"));
     if (file.kind !== "trajectory") continue;
     for (const one of file.cases) {
-      if (whyNeverCase(one) !== undefined) continue;
+      if (whyUnsupportedCase(one) !== undefined) continue;
       it(one.id, () => {
         let compared = 0;
         const close = (where: string, actual: Float64Array | undefined, expected: Float64Array) => {

@@ -8,18 +8,18 @@ import {
 } from "../../src/nn/kernels/conv-transpose2d.ts";
 import { testDevice } from "../browser/device.ts";
 import * as twin from "../reference/nn/conv2d.ts";
-import { dirty, expectDifferences, expectTwin, forShapes, inner, picker } from "./nn-kernel-checks.ts";
+import { dirty, expectDifferences, expectTwin, forShapes, inner, PARTS, picker } from "./nn-kernel-checks.ts";
 import { readActivation, run, upload, uploadActivation, uploadArena, values } from "./nn-matrices.ts";
 
 type Pair = readonly [number, number];
 
-it("transposed convolution agrees with float64 for random shapes", async () => {
+it.each(PARTS)("transposed convolution agrees with float64 for ten random shapes from number %i", async (part) => {
   const device = await testDevice();
   await forShapes(async (seed) => {
     const pick = picker(5, seed);
     const pair = (lo: number, hi: number): Pair => [pick(lo, hi), pick(lo, hi)];
-    // Every third shape has a 3 x 3 kernel of stride 1, which has kernels of its own.
-    const plain = seed % 3 === 0;
+    // Every seventh shape has a 3 x 3 kernel of stride 1: its kernels are those of conv2d, and compile slowly.
+    const plain = seed % 7 === 0;
     const groups = pick(1, 4) === 1 ? 2 : 1;
     const kernel: Pair = plain ? [3, 3] : pair(1, 4);
     const stride: Pair = plain ? [1, 1] : pair(1, 3);
@@ -107,5 +107,5 @@ it("transposed convolution agrees with float64 for random shapes", async () => {
     const loss = (a: ArrayLike<number>, w: ArrayLike<number>) => inner(twin.convTranspose2d(a, w, bias, sizes), dy);
     expectDifferences("dx", dx, x, (moved) => loss(moved, weight), seed);
     expectDifferences("dW", dWeight, weight, (moved) => loss(x, moved), seed);
-  });
+  }, part);
 });

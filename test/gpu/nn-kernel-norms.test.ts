@@ -5,7 +5,16 @@ import { batchNormBackward, batchNormEvaluate, batchNormForward } from "../../sr
 import * as norm from "../../src/nn/kernels/segment-norm.ts";
 import { testDevice } from "../browser/device.ts";
 import { normalize } from "../reference/nn/norms.ts";
-import { awayFromZero, dirty, expectTwin, forShapes, inner, numericGradient, picker } from "./nn-kernel-checks.ts";
+import {
+  awayFromZero,
+  dirty,
+  expectTwin,
+  forShapes,
+  inner,
+  numericGradient,
+  PARTS,
+  picker,
+} from "./nn-kernel-checks.ts";
 import { readActivation, run, upload, uploadActivation, uploadArena, values } from "./nn-matrices.ts";
 
 /**
@@ -23,7 +32,7 @@ const batchOf = (device: GPUDevice, count: number) => ({
 });
 
 describe("batch normalization", () => {
-  it("agrees with float64 for random shapes, rows behind the batch taking no part", async () => {
+  it.each(PARTS)("agrees with float64 from shape %i on, rows behind the batch taking no part", async (part) => {
     const device = await testDevice();
     await forShapes(async (seed) => {
       const pick = picker(3, seed);
@@ -137,7 +146,7 @@ describe("batch normalization", () => {
       const wantDb = numericGradient(bias, (m) => loss(used, weight, m)).map((d, k) => d + prior(k, bias));
       expectTwin("dw", dw, wantDw, scale ** 2);
       expectTwin("db", db, wantDb, scale ** 2);
-    });
+    }, part);
   });
 });
 
@@ -193,7 +202,7 @@ function randomNorm(seed: number) {
 }
 
 describe("layer, RMS and group normalization", () => {
-  it("agree with float64 for random shapes", async () => {
+  it.each(PARTS)("agree with float64 for ten random shapes from number %i", async (part) => {
     const device = await testDevice();
     await forShapes(async (seed) => {
       const one = randomNorm(seed);
@@ -240,6 +249,6 @@ describe("layer, RMS and group normalization", () => {
       // RMS normalization has no bias: whatever is bound stays as it was.
       const sums = numericGradient(bias, (m) => inner(y(x, weight, m), dy)).map((d, k) => d + prior(k, bias));
       expectTwin("db", db, centered ? sums : bias, terms);
-    });
+    }, part);
   });
 });

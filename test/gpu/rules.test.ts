@@ -35,19 +35,19 @@ const GRADIENTS: readonly ValueSpec[] = [
   { kind: "wide", lo: -12, hi: 3, zero: 8 },
 ];
 
-/** Random options, shapes of rank 0 to 4, kinds of gradients, and groups. */
-function randomProblem(row: RuleRow, seed: number): Problem {
+/** `sets` groups of random options, and tensors of random shapes (of rank 0 to 4) and gradients, spread over them. */
+function randomProblem(row: RuleRow, seed: number, sets: number): Problem {
   const random = randomFrom(seed);
   const below = (n: number) => Math.floor(random() * n);
   const shaped = row.shape ?? ((shape) => shape);
-  const shapes = Array.from({ length: 1 + below(8) }, () =>
-    shaped(Array.from({ length: below(5) }, () => 1 + below(7))),
-  );
-  const groups = Array.from({ length: 1 + below(4) }, (): SharedGroup => {
+  // Each group has a tensor, and some have more.
+  const split = Array.from({ length: sets + below(8) }, (_, k) => (k < sets ? k : below(sets)));
+  const [ranks, most] = sets > 9 ? [4, 4] : [5, 7];
+  const shapes = split.map(() => shaped(Array.from({ length: below(ranks) }, () => 1 + below(most))));
+  const groups = Array.from({ length: sets }, (): SharedGroup => {
     return { ...row.draw(random), lr: 10 ** (-3 * random()) / 10, weightDecay: random() / 2 };
   });
   const kinds = shapes.map(() => GRADIENTS[below(GRADIENTS.length)]!);
-  const split = shapes.map(() => below(groups.length));
   return { row, seed, shapes, groups, split, gradient: (k) => kinds[k]!, tuning };
 }
 
@@ -86,8 +86,13 @@ describe.each(RULES)("$name", (row) => {
     options: { lr, weightDecay: 0.1, decayMode: "decoupled", cautious: true, toward: "initial", l1: 0.01 },
   };
 
-  test.each([1, 2, 3, 4])("follows its float64 twin: random problem %i", async (seed) => {
-    await expectTwinRun(await testDevice(), randomProblem(row, seed), 20);
+  test.each([1, 3])("follows its float64 twin: random problem %i", async (seed) => {
+    await expectTwinRun(await testDevice(), randomProblem(row, seed, seed), 20);
+  });
+
+  test("follows its float64 twin with 200 random sets of options", async () => {
+    // Of so many tensors with few elements some are unlucky: more runs tell better what an error is to be expected.
+    await expectTwinRun(await testDevice(), randomProblem(row, row.seed ?? 5, 200), 20, undefined, 8);
   });
 
   test("follows its float64 twin on both sides of every limit of sizes", async () => {

@@ -94,11 +94,11 @@ export class Twins {
   readonly #initial: readonly Float32Array[];
   readonly #rounded: { readonly twin: Twin; readonly off: (x: ArrayLike<number>) => Float64Array }[];
 
-  constructor(problem: Problem, more: Partial<TwinOptions> = {}) {
+  constructor(problem: Problem, more: Partial<TwinOptions> = {}, runs = 4) {
     const data = initialData(problem);
     this.#initial = data;
     this.truth = makeTwin(problem, data, more);
-    this.#rounded = [0, 1, 2, 3].map((run) => {
+    this.#rounded = Array.from({ length: runs }, (_, run) => {
       const random = randomFrom(run);
       const off = (x: ArrayLike<number>) =>
         Float64Array.from(x, (v) => (run === 0 ? v : v * (1 + (random() < 0.5 ? 1 : -1) * 2 ** -24)));
@@ -225,9 +225,10 @@ export async function expectTwinRun(
   problem: Problem,
   steps: number,
   edit: (grads: Float32Array[], step: number) => (Float32Array | null)[] = (grads) => grads,
+  runs?: number,
 ): Promise<void> {
   const optimizer = await start(device, problem);
-  const twins = new Twins(problem);
+  const twins = new Twins(problem, {}, runs);
   const comparison = criterionFor(device);
   for (let step = 1; step <= steps; step++) {
     const grads = edit(gradientsAt(problem, step), step);

@@ -7,12 +7,15 @@ export const adan: TwinRule<Options> = {
   name: "adan",
   decayMode: "proximal",
   weightDecay: 0,
-  update(g, state, { betas: [beta1, beta2, beta3] = [0.98, 0.92, 0.99], eps = 1e-8 }, lr) {
+  forGroup: (numbers) => {
+    numbers.t = (numbers.t ?? 0) + 1;
+  },
+  update(g, state, { betas: [beta1, beta2, beta3] = [0.98, 0.92, 0.99], eps = 1e-8 }, lr, { ofGroup: { t } }) {
     const before = slot(state, "neg_pre_grad", () => g.map((gi) => -gi));
     const m = zeroSlot(state, "exp_avg", g.length);
     const d = zeroSlot(state, "exp_avg_diff", g.length);
     const n = zeroSlot(state, "exp_avg_sq", g.length);
-    const [c1, c2, c3] = [beta1, beta2, beta3].map((beta) => 1 - beta ** state.step) as [number, number, number];
+    const [c1, c2, c3] = [beta1, beta2, beta3].map((beta) => 1 - beta ** t!) as [number, number, number];
     return g.map((gi, i) => {
       const difference = gi + before[i]!;
       before[i] = -gi;

@@ -21,11 +21,14 @@ export const lamb: TwinRule<Options> = {
   name: "lamb",
   decayMode: "rule",
   weightDecay: 0.01,
-  update(g, state, options, lr, { theta, lambda, firstDecay, ruleDecay }) {
+  forGroup: (numbers) => {
+    numbers.t = (numbers.t ?? 0) + 1;
+  },
+  update(g, state, options, lr, { ofGroup: { t = 1 }, theta, lambda, firstDecay, ruleDecay }) {
     const { betas: [beta1, beta2] = [0.9, 0.999], eps = 1e-6, gradAveraging = true, trustClip = false } = options;
     const bounded = options.convention === "cybertronai";
     const corrects = !bounded && (options.biasCorrection ?? true);
-    const [c1, c2] = corrects ? [1 - beta1 ** state.step, 1 - beta2 ** state.step] : [1, 1];
+    const [c1, c2] = corrects ? [1 - beta1 ** t, 1 - beta2 ** t] : [1, 1];
     const m = zeroSlot(state, "exp_avg", g.length);
     const v = zeroSlot(state, "exp_avg_sq", g.length);
     const u = g.map((gi, i) => {

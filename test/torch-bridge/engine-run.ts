@@ -19,6 +19,8 @@ function makeOptimizer(device: GPUDevice, id: string, rules: Rules): Promise<Opt
     groups: one.groups.map(
       ({ lr, ...options }, g): GroupSpec => ({
         ...groupOptions(one.optimizer, {}, options),
+        // The real PyTorch of a test may be one that the rule follows only if it is asked to.
+        ...("engine" in one ? one.engine : {}),
         match: ({ name }) => run.params.some((p) => p.name === name && p.group === g),
         name: names[g]!,
         lr: (step: number) => lr * run.lrFactor ** step,

@@ -133,8 +133,9 @@ fn kernel(at: u32) -> mat3x3f {
   let a = vec3f(weight[at], weight[at + 1u], weight[at + 2u]);
   let b = vec3f(weight[at + 3u], weight[at + 4u], weight[at + 5u]);
   let c = vec3f(weight[at + 6u], weight[at + 7u], weight[at + 8u]);
-  if (FLIPPED) { return mat3x3f(c.zyx, b.zyx, a.zyx); }
-  return mat3x3f(a, b, c);
+  // Not by a branch: software adapters compile that into masks.
+  let flip = vec3<bool>(FLIPPED);
+  return mat3x3f(select(a, c.zyx, flip), select(b, b.zyx, flip), select(c, a.zyx, flip));
 }
 
 // What one line of the source gives one line of the tile: 4 pixels of 4 channels.

@@ -67,6 +67,7 @@ export const lamb: (options?: Partial<LambOptions>) => Rule = /* @__PURE__ */ de
     always_adapt: Number(alwaysAdapt || convention === "cybertronai"),
     trust_clip: Number(trustClip),
   }),
+  countsUpdates: true,
   stepRow: ({ betas: [beta1, beta2], biasCorrection, convention }, t) =>
     biasCorrection && convention === "timm"
       ? { m_correction: 1 / oneMinusPower(beta1, t), v_correction: 1 / Math.sqrt(oneMinusPower(beta2, t)) }

@@ -37,13 +37,13 @@ export const adan: (options?: Partial<AdanOptions>) => Rule = /* @__PURE__ */ de
     one_minus_beta3: 1 - beta3,
     eps: Math.max(eps, SMALLEST),
   }),
+  countsUpdates: true,
   stepRow: ({ betas: [beta1, beta2, beta3] }, t) => ({
-    later: Number(t > 1),
     m_correction: 1 / oneMinusPower(beta1, t),
     d_correction: beta2 / oneMinusPower(beta2, t),
     n_correction: 1 / Math.sqrt(oneMinusPower(beta3, t)),
   }),
-  lastStepRow: ({ betas }) => Math.max(2, ...betas.map(correctionEnds)),
+  lastStepRow: ({ betas }) => Math.max(...betas.map(correctionEnds)),
   check: (where, { betas }) => checkDecayRates(where, { betas }),
 });
 

@@ -70,11 +70,11 @@ export const prodigy: (options?: Partial<ProdigyOptions>) => Rule = /* @__PURE__
     safeguard_warmup: Number(safeguardWarmup),
     slice_p: sliceP,
   }),
+  countsUpdates: true,
   stepRow: ({ betas: [beta1, beta2], useBiasCorrection }, t) => ({
     bias_correction: useBiasCorrection ? Math.sqrt(oneMinusPower(beta2, t)) / oneMinusPower(beta1, t) : 1,
-    first: Number(t === 1),
   }),
-  lastStepRow: ({ betas, useBiasCorrection }) => (useBiasCorrection ? Math.max(2, ...betas.map(correctionEnds)) : 2),
+  lastStepRow: ({ betas, useBiasCorrection }) => (useBiasCorrection ? Math.max(...betas.map(correctionEnds)) : 1),
   check: (where, { betas, beta3, d0, dCoef, growthRate, sliceP }) => {
     checkDecayRates(where, { betas, beta3 });
     const smallest = 2 ** -126;

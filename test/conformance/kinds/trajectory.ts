@@ -2,17 +2,12 @@ import { elementCount, gradient } from "../../reference/prng.ts";
 import { type Comparison, NUMBER_TOLERANCE } from "../compare.ts";
 import type { CheckedTensor } from "../golden/tensor.ts";
 import { gradientAt, initialParameters, type TrajectoryCase } from "../golden/trajectory.ts";
-import { type Plan, planOf, slotOf, whyNever, whyUnsupported } from "../optimizers.ts";
+import { type Plan, planOf, slotOf, whyUnsupported } from "../optimizers.ts";
 import type { Subject, SubjectMaker, SubjectState } from "../subject.ts";
 
 const groupsOf = ({ groups }: TrajectoryCase) => groups.map(({ options }) => options);
 
-/** Why nothing can run a trajectory; undefined if a float64 twin can. */
-export function whyNeverCase(one: TrajectoryCase): string | undefined {
-  return whyNever(one.optimizer, one.constructorOptions, groupsOf(one));
-}
-
-/** Why the engine cannot run a trajectory, or not yet; undefined if it can. */
+/** Why a trajectory cannot be run; undefined if it can. */
 export function whyUnsupportedCase(one: TrajectoryCase): string | undefined {
   return whyUnsupported(one.optimizer, one.constructorOptions, groupsOf(one));
 }
