@@ -31,12 +31,12 @@ const ENTRIES = {
   },
   resnet: {
     network:
-      "residual network with batch norm: a convolution 24 wide with stride 2, blocks of 32 and 76, pooling between",
-    data: "Fashion-MNIST, shifted by up to a pixel and mirrored",
+      "residual network with batch norm: convolutions 16, 32 and (beside a shortcut) 32 wide, and a hidden layer of 256",
+    data: "Fashion-MNIST, every second image mirrored",
     optimizer:
       "SGD, Nesterov momentum 0.9, one cycle up to lr 0.2, weight decay 5e-4, label smoothing 0.1, tested with its EMA",
     batchSize: 128,
-    epochs: 5,
+    epochs: 4,
     accuracyFrom: 0.7,
   },
   autoencoder: {
