@@ -1,6 +1,14 @@
 /** What a run has to reach: ratios within one run and counts of calls, both meaningful on any machine. */
 import type { CaseName } from "./cases.ts";
-import { type CallCounts, matrixCases, type Row, type SoakRow, type TimedSuite, type UpdateRow } from "./suite.ts";
+import {
+  type CallCounts,
+  isTimed,
+  matrixCases,
+  type Row,
+  type SoakRow,
+  type TimedSuite,
+  type UpdateRow,
+} from "./suite.ts";
 
 /** One requirement, as measured. */
 export interface Verdict {
@@ -13,6 +21,9 @@ export interface Verdict {
 
 /** The heap may look this much larger after the second half of a soak; 10 000 steps that leak 32 bytes each exceed it. */
 const HEAP_SLACK_BYTES = 256 * 1024;
+
+/** How long an elementwise rule may take, in times of a kernel with its loads and stores and next to no arithmetic. */
+export const RULE_OVER_FLOOR = 1.3;
 
 type Value = (row: UpdateRow) => number;
 const overOurs: Value = (row) => row.over_ours;
@@ -104,12 +115,15 @@ export function judge(rows: readonly Row[]): Verdict[] {
   return [
     ...limits.flatMap((limit) =>
       rows
-        .filter((row) => row.suite !== "soak" && row.suite !== "kernels")
+        .filter(isTimed)
         .filter(
           (row) => row.suite === (limit.suite ?? "update") && row.impl === limit.impl && limit.cases.includes(row.case),
         )
         .map((row) => verdict(limit.what, row.case, limit.value(row), limit)),
     ),
+    ...rows
+      .filter((row) => row.suite === "rules")
+      .map((row) => verdict("rule / its stream floor", row.case, row.ratio, { most: RULE_OVER_FLOOR })),
     ...rows.filter((row) => row.suite === "soak").flatMap(judgeSoak),
   ];
 }

@@ -3,13 +3,14 @@ import { pageMain } from "../test/browser/page.ts";
 import { jax } from "./jax.bench.ts";
 import { kernels } from "./kernels.bench.ts";
 import { muon } from "./muon.bench.ts";
+import { rules } from "./rules.bench.ts";
 import { soak } from "./soak.bench.ts";
 import type { BenchMessage, BenchRequest, Suite, SuiteName } from "./suite.ts";
 import { tfjs } from "./tfjs.bench.ts";
 import { train } from "./train.bench.ts";
 import { update } from "./update.bench.ts";
 
-const suites: Record<SuiteName, Suite> = { update, train, jax, tfjs, muon, kernels, soak };
+const suites: Record<SuiteName, Suite> = { update, train, jax, tfjs, muon, kernels, rules, soak };
 
 await pageMain<BenchRequest, void>(async ({ parameters: request, send }) => {
   const tell = (message: BenchMessage) => send(message);

@@ -1,9 +1,11 @@
 /** The run as Markdown, in the form in which README has it. */
-import type { Verdict } from "./limits.ts";
+import { RULE_OVER_FLOOR, type Verdict } from "./limits.ts";
 import {
   type AdapterNames,
+  isTimed,
   type KernelRow,
   type Row,
+  type RuleRow,
   type SoakRow,
   suiteNames,
   type TimedSuite,
@@ -24,9 +26,8 @@ export interface Header {
 
 export function markdown(header: Header, rows: readonly Row[], verdicts: readonly Verdict[]): string {
   const { adapter, versions } = header;
-  const timed = suiteNames.map((name) =>
-    rows.filter((row) => row.suite !== "soak" && row.suite !== "kernels").filter((row) => row.suite === name),
-  );
+  const timed = suiteNames.map((name) => rows.filter(isTimed).filter((row) => row.suite === name));
+  const rules = rows.filter((row) => row.suite === "rules");
   const kernels = rows.filter((row) => row.suite === "kernels");
   const soaks = rows.filter((row) => row.suite === "soak");
   return [
@@ -38,6 +39,7 @@ export function markdown(header: Header, rows: readonly Row[], verdicts: readonl
       own.length ? [timesTable(own), hostTable(own), ...trainingTables(own), countsTable(own)] : [],
     ),
     ...(kernels.length ? [kernelTable(kernels)] : []),
+    ...(rules.length ? [ruleTable(rules)] : []),
     ...soaks.map(soakLine),
     verdictTable(verdicts),
   ].join("\n\n");
@@ -60,6 +62,20 @@ function kernelTable(rows: readonly KernelRow[]): string {
     }),
   ]);
   return table(["GFLOP/s", ...impls], body);
+}
+
+function ruleTable(rows: readonly RuleRow[]): string {
+  return table(
+    ["rule", "bytes loaded", "bytes stored", "ours ms", "floor ms", "ours / floor"],
+    rows.map(({ case: name, loaded, stored, ours_ms, floor_ms, ratio }) => [
+      name,
+      String(loaded),
+      String(stored),
+      digits(ours_ms),
+      digits(floor_ms),
+      `${digits(ratio)}${ratio <= RULE_OVER_FLOOR ? "" : " (MISS)"}`,
+    ]),
+  );
 }
 
 const TITLES: Readonly<Record<TimedSuite, string>> = {

@@ -27,7 +27,7 @@ const positive = (text: string): number => {
 const command = new Command("bench")
   .description("AdamW steps of this package, its peers and its floors, in one page and one run.")
   .addOption(new Option("--suite <names...>", "suites to run").choices(suiteNames).default([...suiteNames]))
-  .addOption(new Option("--case <names...>", "cases of the update suite").choices(caseNames).default([...caseNames]))
+  .option("--case <names...>", `of the suites that step AdamW: ${caseNames.join(", ")}; of rules: a rule; default all`)
   .option("--impl <names...>", 'implementations ("ours" always runs: ratios are to it); default all', [])
   .option("--rounds <n>", "rounds of timing; the reported times are medians over them", positive, 15)
   .option("--soak-steps <n>", "steps of the soak suite", positive, 20_000)
@@ -36,7 +36,7 @@ const command = new Command("bench")
   .parse();
 const options = command.opts<{
   suite: SuiteName[];
-  case: CaseName[];
+  case?: string[];
   impl: string[];
   rounds: number;
   soakSteps: number;
@@ -44,9 +44,16 @@ const options = command.opts<{
   enforce: boolean;
 }>();
 
+const isCaseName = (name: string): name is CaseName => (caseNames as readonly string[]).includes(name);
+const cases = options.case?.filter(isCaseName) ?? [...caseNames];
+// Only the page knows the library's rules: the suite refuses what is none.
+const rules = options.case?.filter((name) => !isCaseName(name)) ?? [];
+if (rules.length && !options.suite.includes("rules")) command.error(`error: there is no case "${rules[0]}"`);
+
 const request: BenchRequest = {
   suites: options.suite,
-  cases: options.case,
+  cases,
+  rules,
   impls: options.impl,
   rounds: options.rounds,
   soakSteps: options.soakSteps,

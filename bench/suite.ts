@@ -1,10 +1,10 @@
 /** What passes between the bench's page, its suites and Node. Plain data and types only: both sides import it. */
 import type { CaseName } from "./cases.ts";
 
-export const suiteNames = ["update", "train", "jax", "tfjs", "muon", "kernels", "soak"] as const;
+export const suiteNames = ["update", "train", "jax", "tfjs", "muon", "kernels", "rules", "soak"] as const;
 export type SuiteName = (typeof suiteNames)[number];
 /** Suites that time steps, and so give rows of the same form. */
-export type TimedSuite = Exclude<SuiteName, "soak" | "kernels">;
+export type TimedSuite = Exclude<SuiteName, "soak" | "kernels" | "rules">;
 
 /** Matrices of the muon suite, rows x columns. */
 export const matrixCases = ["256x256", "1024x256"] as const;
@@ -14,6 +14,8 @@ export type MatrixCase = (typeof matrixCases)[number];
 export interface BenchRequest {
   readonly suites: readonly SuiteName[];
   readonly cases: readonly CaseName[];
+  /** Cases of the rules suite; empty for all. */
+  readonly rules: readonly string[];
   /** Names of implementations; empty for all. */
   readonly impls: readonly string[];
   readonly rounds: number;
@@ -70,7 +72,28 @@ export interface KernelRow {
   readonly share: number;
 }
 
-export type Row = UpdateRow | SoakRow | KernelRow;
+/** A rule beside the stream floor of its own loads and stores. */
+export interface RuleRow {
+  readonly suite: "rules";
+  /** Export of the library, and options that are not its defaults. */
+  readonly case: string;
+  /** Bytes per parameter. */
+  readonly loaded: number;
+  readonly stored: number;
+  /** A step until the GPU is done: medians of the rounds. */
+  readonly ours_ms: number;
+  readonly floor_ms: number;
+  /** Ours over the floor measured next to it: median over the rounds. */
+  readonly ratio: number;
+  /** Largest error of a parameter before timing, in units of what is allowed. */
+  readonly error: number;
+}
+
+export type Row = UpdateRow | SoakRow | KernelRow | RuleRow;
+
+export function isTimed(row: Row): row is UpdateRow {
+  return row.suite !== "soak" && row.suite !== "kernels" && row.suite !== "rules";
+}
 
 export interface AdapterNames {
   readonly vendor: string;

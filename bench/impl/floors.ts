@@ -7,7 +7,7 @@ import { checkedSteps } from "../adamw-float64.ts";
 import type { CaseTensor } from "../cases.ts";
 import { type Implementation, scaled } from "../implementation.ts";
 import { median } from "../rounds.ts";
-import streamSource from "../stream.wgsl?raw";
+import { streamRuns } from "./stream-kernel.ts";
 
 /** Values of all tensors one after the other, filled up with zeros to whole vec4. */
 function flat(tensors: readonly CaseTensor[], field: "param" | "grad"): Float32Array<ArrayBuffer> {
@@ -34,14 +34,16 @@ function split(tensors: readonly CaseTensor[], values: Float32Array): Float32Arr
 class Memory {
   readonly device: GPUDevice;
   readonly size: number;
-  readonly buffers: Record<"param" | "grad" | "m" | "v", GPUBuffer>;
+  /** State has two slots. */
+  readonly buffers: Record<"param" | "grad" | "state", GPUBuffer>;
 
   constructor(device: GPUDevice, values: { param: Float32Array<ArrayBuffer>; grad: Float32Array<ArrayBuffer> }) {
     this.device = device;
     this.size = values.param.byteLength;
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    const buffer = (label: string) => device.createBuffer({ label: `bench.floor ${label}`, size: this.size, usage });
-    this.buffers = { param: buffer("param"), grad: buffer("grad"), m: buffer("m"), v: buffer("v") };
+    const buffer = (label: string, copies = 1) =>
+      device.createBuffer({ label: `bench.floor ${label}`, size: this.size * copies, usage });
+    this.buffers = { param: buffer("param"), grad: buffer("grad"), state: buffer("state", 2) };
     device.queue.writeBuffer(this.buffers.param, 0, values.param);
     device.queue.writeBuffer(this.buffers.grad, 0, values.grad);
   }
@@ -64,67 +66,32 @@ class Memory {
 }
 
 /** How the stream kernel is cut up. All combinations are tried; the fastest one on this device and case is the floor. */
-const workgroupSizes = [64, 128, 256];
-const gridSizes = [8, 32, 128, 512, 2048];
+const shapes = [64, 128, 256].flatMap((workgroup) => [8, 32, 128, 512, 2048].map((grid) => ({ workgroup, grid })));
 const tuningRounds = 7;
 
 /** The stream kernel (stream.wgsl), tuned for this device and case. */
 export async function stream(device: GPUDevice, tensors: readonly CaseTensor[]): Promise<Implementation> {
   const values = { param: flat(tensors, "param"), grad: flat(tensors, "grad") };
   const memory = new Memory(device, values);
-  const { param, grad, m, v } = memory.buffers;
-  const storage: GPUBufferBindingLayout = { type: "storage" };
-  const layout = device.createBindGroupLayout({
-    label: "bench.stream",
-    entries: [storage, { type: "read-only-storage" } as const, storage, storage].map((buffer, binding) => ({
-      binding,
-      visibility: GPUShaderStage.COMPUTE,
-      buffer,
-    })),
-  });
-  const bindGroup = device.createBindGroup({
-    label: "bench.stream",
-    layout,
-    entries: [param, grad, m, v].map((buffer, binding) => ({ binding, resource: { buffer } })),
-  });
-  const module = device.createShaderModule({ label: "bench.stream", code: streamSource });
-  const pipelineLayout = device.createPipelineLayout({ label: "bench.stream", bindGroupLayouts: [layout] });
-  const pipelines = await Promise.all(
-    workgroupSizes.map((WORKGROUP_SIZE) =>
-      device.createComputePipelineAsync({
-        label: `bench.stream ${WORKGROUP_SIZE}`,
-        layout: pipelineLayout,
-        compute: { module, entryPoint: "main", constants: { WORKGROUP_SIZE } },
-      }),
-    ),
-  );
-
-  const run = (pipeline: GPUComputePipeline, grid: number) => {
-    const encoder = device.createCommandEncoder({ label: "bench.stream" });
-    const pass = encoder.beginComputePass({ label: "bench.stream" });
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, bindGroup);
-    pass.dispatchWorkgroups(grid);
-    pass.end();
-    device.queue.submit([encoder.finish()]);
-  };
+  const { param, grad } = memory.buffers;
   const done = () => device.queue.onSubmittedWorkDone();
-
-  const shapes = pipelines.flatMap((pipeline) => gridSizes.map((grid) => ({ pipeline, grid, ms: [] as number[] })));
+  const runs = await streamRuns(device, memory.buffers, ["both", "both"], shapes);
+  const times = runs.map(() => [] as number[]);
   for (let round = 0; round < tuningRounds; round++) {
-    for (const { pipeline, grid, ms } of shapes) {
+    for (const [i, run] of runs.entries()) {
       const start = performance.now();
-      run(pipeline, grid);
+      run();
       await done();
-      ms.push(performance.now() - start);
+      times[i]!.push(performance.now() - start);
     }
   }
-  const fastest = shapes.reduce((a, b) => (median(b.ms) < median(a.ms) ? b : a));
+  const medians = times.map(median);
+  const fastest = runs[medians.indexOf(Math.min(...medians))]!;
   device.queue.writeBuffer(param, 0, values.param);
 
   return {
     name: "stream",
-    step: () => run(fastest.pipeline, fastest.grid),
+    step: fastest,
     done,
     scaleGradients: (factor) => device.queue.writeBuffer(grad, 0, scaled(values.grad, factor)),
     readParams: async () => split(tensors, await memory.read(param)),
@@ -148,8 +115,8 @@ export async function copies(device: GPUDevice, tensors: readonly CaseTensor[]):
     name: "copy",
     step() {
       const encoder = device.createCommandEncoder({ label: "bench.copy" });
-      for (const name of ["param", "m", "v"] as const) {
-        encoder.copyBufferToBuffer(from.buffers[name], 0, to.buffers[name], 0, from.size);
+      for (const name of ["param", "state"] as const) {
+        encoder.copyBufferToBuffer(from.buffers[name], 0, to.buffers[name], 0, from.buffers[name].size);
       }
       // A half of whole vec4s: 4 bytes aligned whatever the size.
       encoder.copyBufferToBuffer(from.buffers.grad, 0, to.buffers.grad, 0, from.size / 2);
