@@ -35,6 +35,7 @@ export {
   type Recursion,
   type Rule,
   type RuleDefinition,
+  type StateFormat,
 } from "./engine/rule.ts";
 export * from "./engine/rules.ts";
 export {

@@ -1,0 +1,50 @@
+/** What a parameter takes in memory, by rule and format: from the buffers that are alive. README has this table. */
+
+import { expect, test } from "vitest";
+import { adamw, createOptimizer, lion, type Rule, type StateFormat, sgd } from "../../src/index.ts";
+import { testDevice } from "../browser/device.ts";
+
+const SIZE = 2 ** 18;
+
+/** Bytes by what the live buffers of an optimizer with one tensor hold. */
+async function bytes(rule: Rule, state: StateFormat, elements: number): Promise<Record<string, number>> {
+  const device = await testDevice({ fresh: true });
+  const live = new Set<GPUBuffer>();
+  const create = device.createBuffer.bind(device);
+  device.createBuffer = (descriptor) => {
+    const buffer = create(descriptor);
+    const destroy = buffer.destroy.bind(buffer);
+    buffer.destroy = () => {
+      live.delete(buffer);
+      return destroy();
+    };
+    live.add(buffer);
+    return buffer;
+  };
+  const optimizer = await createOptimizer(device, { rule, params: [{ name: "w", shape: [elements] }], state });
+  optimizer.step();
+  const found: Record<string, number> = {};
+  for (const { label, size } of live) {
+    const what = label.split(" ").at(-1)!;
+    found[what] = (found[what] ?? 0) + size;
+  }
+  optimizer.destroy();
+  return found;
+}
+
+/** Bytes per parameter: what more parameters take. A chunk of 16384 elements has a row of 16 bytes in a table, which is left out. */
+async function bytesPerParameter(rule: Rule, state: StateFormat): Promise<Record<string, number>> {
+  const one = await bytes(rule, state, SIZE);
+  const two = await bytes(rule, state, 2 * SIZE);
+  const more = Object.entries(two).map(([what, size]) => [what, (size - one[what]!) / SIZE] as const);
+  return Object.fromEntries(more.filter(([, each]) => each > 16 / 16_384));
+}
+
+test.each([
+  ["adamw", adamw(), 8, 2 + 2 / 64],
+  ["sgd with momentum", sgd({ momentum: 0.9 }), 4, 1 + 1 / 64],
+  ["lion", lion(), 4, 1 + 1 / 64],
+])("%s", async (_, rule, full, small) => {
+  expect(await bytesPerParameter(rule, "f32")).toEqual({ params: 4, grads: 4, state: full });
+  expect(await bytesPerParameter(rule, "8-bit")).toEqual({ params: 4, grads: 4, state: small });
+});
