@@ -38,7 +38,7 @@ export const resnet: Example = {
       dropLast: true,
       optimizer: {
         rule: sgd({ momentum: 0.9, nesterov: true }),
-        lr: oneCycle(0.2, steps),
+        lr: oneCycle(0.1, steps),
         groups: decayGroups(model.params, { weightDecay: 5e-4 }),
         ema: { decay: 0.99 },
         clip: { globalNorm: 5 },
