@@ -11,7 +11,7 @@ const FOLD_EVERY = 32u;
 // Above it the exponent of a norm could not be undone by a power of two.
 const MAX_EXPONENT = 120;
 
-@group(0) @binding(0) var<uniform> matrices: Matrices;
+@group(0) @binding(0) var<uniform> matrices: Matrices;               // of this dispatch; offsets in elements
 @group(0) @binding(1) var<storage, read> table: array<u32>;                    // where matrices begin, in elements
 @group(0) @binding(2) var<storage, read> source: array<SourceElement>;         // u, as many as the batch has
 @group(0) @binding(3) var<storage, read_write> partials: array<vec2u>;         // [matrix][part]: bits of sum, exponent

@@ -10,7 +10,7 @@
 override WORKGROUP_SIZE: u32 = 64;
 override MAXIMUM: bool = false;
 
-@group(0) @binding(0) var<uniform> matrices: Matrices;
+@group(0) @binding(0) var<uniform> matrices: Matrices;               // of this dispatch; offsets in elements
 @group(0) @binding(1) var<storage, read> table: array<u32>;                    // where matrices begin, in elements
 @group(0) @binding(2) var<storage, read> source: array<SourceElement>;         // u [rows, cols]
 @group(0) @binding(3) var<storage, read> partials: array<vec2u>;               // [matrix][part]: bits of sum, exponent

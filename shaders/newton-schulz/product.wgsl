@@ -21,7 +21,7 @@ override SYMMETRIC: bool = false;
 override ADD: bool = true;              // false: there is no D
 override MIRROR: bool = false;          // C is stored transposed, too
 
-@group(0) @binding(0) var<uniform> product: Product;
+@group(0) @binding(0) var<uniform> product: Product;                  // of this dispatch; offsets in elements
 @group(0) @binding(1) var<storage, read> table: array<u32>;                    // where matrices begin, in elements
 @group(0) @binding(2) var<storage, read> left: array<vec4f>;                   // L [depth, rows]
 @group(0) @binding(3) var<storage, read> right: array<vec4f>;                  // R [depth, cols]

@@ -179,7 +179,8 @@ describe("what is wrong is told by file and line", () => {
   test.each(KERNELS)("in the kernel's own file: $name", async (kernel) => {
     const { text, line } = plant(kernel.file.text, ENTRY, "  let planted = no_such_name + 1u;");
     const broken = { ...kernel, file: { ...kernel.file, text } };
-    const { message } = await failure(broken, aliases, {});
+    const [links] = RULES.flatMap((rule) => linksOf(kernel, rule)) as [Record<string, WgslFile>];
+    const { message } = await failure(broken, links, {});
     expect(message).toMatch(
       new RegExp(`^optim.${kernel.name}: shaders/${kernel.file.path}:${line}:17: .*no_such_name`),
     );

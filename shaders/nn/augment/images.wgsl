@@ -32,7 +32,7 @@ struct Random {
 }
 
 @group(0) @binding(0) var<uniform> batch: Batch;
-@group(0) @binding(1) var<uniform> random: Random;
+@group(0) @binding(1) var<uniform> random: Random;                // what the draws of this batch are hashed from
 @group(0) @binding(2) var<storage, read> samples: array<Element>;      // [samples, SOURCE_QUADS] quads
 @group(0) @binding(3) var<storage, read> order: array<u32>;            // index of a sample, by position
 @group(0) @binding(4) var<storage, read_write> input: array<Quad>;     // [ROWS, QUADS]

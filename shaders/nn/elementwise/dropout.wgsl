@@ -18,7 +18,7 @@ struct Random {
   step: u32,
 }
 
-@group(0) @binding(0) var<uniform> random: Random;
+@group(0) @binding(0) var<uniform> random: Random;                           // what the draws of this step are hashed from
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;                  // x [ROWS, QUADS]
 @group(0) @binding(2) var<storage, read_write> output: array<vec4f>;           // y [ROWS, QUADS]
 

@@ -1,4 +1,4 @@
-// No ReLU follows.
+// No ReLU follows: gradients go as they are.
 fn masked(gradient: Lane, at: u32) -> Lane {
   return gradient;
 }

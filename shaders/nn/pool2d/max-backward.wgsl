@@ -50,7 +50,7 @@ fn max_pool_backward(@builtin(global_invocation_id) id: vec3u) {
   var sum = 0.0;
   for (var v = (max(y + STRIDE_Y, KERNEL_Y) - KERNEL_Y) / STRIDE_Y; v < last_v; v++) {
     for (var u = (max(x + STRIDE_X, KERNEL_X) - KERNEL_X) / STRIDE_X; u < last_u; u++) {
-      let here = maximum_of(plane, window_of(v, u)).at == at;
+      let here = at == maximum_of(plane, window_of(v, u)).at;
       sum += select(0.0, output_gradient[out + v * OUT_WIDTH + u], here);
     }
   }

@@ -1,4 +1,4 @@
-// x / (1 + exp(-x)).
+// SiLU, also called swish: x / (1 + exp(-x)).
 fn sigmoid(x: vec4f) -> vec4f {
   return 1.0 / (1.0 + exp(-clamp(x, vec4f(-80.0), vec4f(80.0))));
 }
