@@ -7,14 +7,7 @@ import { type RuleKernels, StepEncoder } from "../host/step.ts";
 import { averageWeights } from "./averages.ts";
 import { checkKeys, checkNumber } from "./checks.ts";
 import { GroupRecords } from "./group-records.ts";
-import {
-  checkStateFormat,
-  type Group,
-  type GroupOptions,
-  type MatchedRule,
-  resolveGroups,
-  resolveRules,
-} from "./groups.ts";
+import { type Group, type GroupOptions, resolveGroups, resolveRules } from "./groups.ts";
 import { Optimizer, type RulePart } from "./optimizer.ts";
 import { checkParams, type OptimizerOptions, settle } from "./options.ts";
 import { overridesOf } from "./overrides.ts";
@@ -62,8 +55,13 @@ export async function createOptimizer(
   const common = commonOptions(options, clip?.value);
   const { rules, groups } =
     options.rules === undefined
-      ? single(options.rule as Rule, options.state, resolveGroups(options.rule as Rule, common, specs))
+      ? {
+          rules: [{ ...(options.rule as Rule), match: undefined, state: options.state }],
+          groups: resolveGroups(options.rule as Rule, common, specs),
+        }
       : resolveRules("rules", options.rules, common, options.state);
+  const quantization = rules.some(({ state }) => state !== undefined) && (await import("./quantization.ts"));
+  if (quantization) quantization.checkFormats(rules, options.rules !== undefined);
   const tensors = checkParams(rules[0]?.definition.name ?? "", params, rules, groups, new Set(), settled);
   const parts = rules.map((rule, r): RulePart => {
     const own = groups.filter((g) => g.rule === r);
@@ -76,12 +74,11 @@ export async function createOptimizer(
   // Code that these options do not need is not loaded.
   const copies = parts.some(({ overrides }) => overrides.extraSlots.length > 0);
   const evaluates = settled.average !== undefined || rules.some(({ definition }) => definition.evaluates);
-  const [anchors, scaling, monitoring, evaluation, quantizing] = await Promise.all([
+  const [anchors, scaling, monitoring, evaluation] = await Promise.all([
     copies && import("./extra-slots.ts"),
     settled.lossScale && import("./loss-scaler.ts"),
     settled.every > 0 && import("./monitor.ts"),
     evaluates && import("../host/evaluation.ts"),
-    rules.some(({ state }) => state === "8-bit") && import("../kernels/blocks8.ts"),
   ]);
   if (anchors) anchors.checkAnchors(WHERE, groups, tensors);
 
@@ -93,13 +90,14 @@ export async function createOptimizer(
     workgroup = software ? SOFTWARE_WORKGROUP : WORKGROUP,
   } = tuning;
   const slots = parts.map(({ overrides }) => overrides.ruleSlots + overrides.extraSlots.length);
+  const quantized = quantization ? parts.map((part) => quantization.quantizedSlots(part, part.overrides)) : [];
   const memory = new Memory(device, WHERE, {
     label,
     limits,
     chunk,
     slots,
-    quantized: parts.map(({ overrides }) => overrides.state.QUANTIZED),
-    blocks: quantizing ? quantizing.BLOCKS8 : undefined,
+    quantized: quantized.map(({ QUANTIZED }) => QUANTIZED),
+    blocks: quantization ? quantization.FORMAT : undefined,
     accumulates: settled.microBatches > 1,
   });
   const undo = [
@@ -121,7 +119,8 @@ export async function createOptimizer(
         label,
         limits,
         workgroup,
-        rules: parts.map(({ definition, overrides }) => ({
+        rules: parts.map(({ definition, overrides }, r) => ({
+          quantized: quantized[r],
           wgsl: { path: definition.path ?? `rules/${definition.name}.wgsl`, text: definition.wgsl },
           overrides,
           modifiesDecay: overrides.modified,
@@ -171,12 +170,6 @@ export async function createOptimizer(
     for (const free of undo) free();
     throw error;
   }
-}
-
-/** The one rule, for all tensors. */
-function single(rule: Rule, state: unknown = "f32", groups: Group[]): { rules: MatchedRule[]; groups: Group[] } {
-  checkStateFormat(rule, "state", state);
-  return { rules: [{ ...rule, match: undefined, state }], groups };
 }
 
 /** What a rule makes of the shapes of its tensors. */

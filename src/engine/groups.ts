@@ -79,15 +79,7 @@ export interface RuleSpec extends GroupOptions {
 export interface MatchedRule extends Rule {
   readonly match: Match | undefined;
   /** Default float32. */
-  readonly state?: StateFormat;
-}
-
-/** @throws {OptionError} */
-export function checkStateFormat({ definition }: Rule, option: string, state: unknown): asserts state is StateFormat {
-  if (state !== "f32" && state !== "8-bit")
-    throw new OptionError(definition.name, option, 'must be "f32" or "8-bit"', state);
-  if (state === "8-bit" && !definition.quantizes)
-    throw new OptionError(definition.name, option, 'must be "f32" for this rule', state);
+  readonly state?: StateFormat | undefined;
 }
 
 /** A group with every option settled. */
@@ -280,7 +272,7 @@ export function resolveRules(
   where: string,
   specs: readonly RuleSpec[],
   options: GroupOptions,
-  stateOfAll: StateFormat | undefined,
+  stateOfAll?: StateFormat,
 ): { rules: MatchedRule[]; groups: Group[] } {
   if (!Array.isArray(specs) || specs.length === 0)
     throw new OptionError(where, "rules", "must be a list of at least one { match, rule }", specs);
@@ -289,11 +281,10 @@ export function resolveRules(
   specs.forEach((spec, i) => {
     const at = `rules[${i}]`;
     if (typeof spec !== "object" || spec === null) throw new OptionError(where, at, "must be an object", spec);
-    const { match, rule, name, state = stateOfAll ?? "f32", groups: own = [], ...changes } = spec as RuleSpec;
+    const { match, rule, name, state = stateOfAll, groups: own = [], ...changes } = spec as RuleSpec;
     checkMatch(where, `${at}.match`, match);
     if (typeof rule?.definition?.name !== "string")
       throw new OptionError(where, `${at}.rule`, "must be a rule such as adamw()", rule);
-    checkStateFormat(rule, `${at}.state`, state);
     const label = nameOf(where, `${at}.name`, groups, name ?? rule.definition.name);
     rules.push({ ...rule, match, state });
     groups.push(baseGroup(rule, i, label, { ...options, ...changes }));

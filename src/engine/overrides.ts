@@ -2,7 +2,7 @@
 import { OptionError } from "../errors.ts";
 import type { Group } from "./groups.ts";
 import type { Settled } from "./options.ts";
-import type { Rule, RuleDefinition } from "./rule.ts";
+import type { Rule } from "./rule.ts";
 
 /** What the kernels of one rule are compiled for. */
 export interface Overrides {
@@ -10,8 +10,6 @@ export interface Overrides {
   readonly shell: Readonly<Record<string, number>>;
   readonly average: Readonly<Record<string, number>>;
   readonly rule: Readonly<Record<string, number>>;
-  /** Bits by slot, where state is quantized: which slots are, and which of these have values of either sign. */
-  readonly state: { readonly QUANTIZED: number; readonly SIGNED: number };
   /** State slots of the rule that are allocated. */
   readonly ruleSlots: number;
   /** Slots behind these: values that decay pulls toward, slow weights of lookahead, averages. */
@@ -61,24 +59,11 @@ export function overridesOf({ definition }: Rule, groups: readonly Group[], sett
       ...(settled.average ? { AVERAGE: 1, AVERAGE_SLOT: place("average") } : {}),
     },
     rule: definition.overrides?.(hypers) ?? {},
-    state: {
-      QUANTIZED: bitsOf(definition, ruleSlots, (kind) => kind !== undefined),
-      SIGNED: bitsOf(definition, ruleSlots, (kind) => kind === "signed"),
-    },
     ruleSlots,
     extraSlots,
     modified,
     cautiousUpdates,
   };
-}
-
-/** A bit for each of the first `count` slots of which `holds` says so. */
-function bitsOf(
-  { slots, quantizes = {} }: RuleDefinition,
-  count: number,
-  holds: (kind: "signed" | "unsigned" | undefined) => boolean,
-): number {
-  return slots.slice(0, count).reduce((bits, slot, i) => bits | (Number(holds(quantizes[slot])) << i), 0);
 }
 
 /**

@@ -27,7 +27,9 @@ import { type Compiled, compileKernel } from "./pipelines.ts";
 export interface RuleKernels {
   readonly wgsl: WgslFile;
   /** Values of overrides: of what opens chunks and decays, of averages, of the rule itself. */
-  readonly overrides: Readonly<Record<"shell" | "average" | "rule" | "state", Readonly<Record<string, number>>>>;
+  readonly overrides: Readonly<Record<"shell" | "average" | "rule", Readonly<Record<string, number>>>>;
+  /** Values of overrides where state is quantized. */
+  readonly quantized: Readonly<Record<string, number>> | undefined;
   /** Some group has `toward`, `cautious`, `l1` or `cautiousUpdate`. */
   readonly modifiesDecay: boolean;
   readonly cautiousUpdates: boolean;
@@ -236,7 +238,7 @@ export class StepEncoder {
         const decay = modifiesDecay && modified ? modified.MODIFIED_DECAY : PLAIN_DECAY;
         const links = { rule: wgsl, decay, average };
         // What all kernels have that see state and rule.
-        const ofRule = storage.quantizes ? { ...overrides.rule, ...overrides.state } : overrides.rule;
+        const ofRule = storage.quantizes ? { ...overrides.rule, ...rule.quantized } : overrides.rule;
         const forUpdate = { ...overrides.shell, ...overrides.average, ...ofRule };
         add("update", storage, UPDATE, forUpdate, { ...links, figures: NO_FIGURES }, r);
         if (monitored) {
