@@ -17,6 +17,7 @@
 #import lib/gradient
 #import lib/chunk
 #import decay
+#import finish
 #import average
 #import figures
 #import state

@@ -15,7 +15,7 @@ import { CAUTIOUS_PREPARATION, PREPARE, RULE_PREPARATION } from "../src/kernels/
 import { CAUTIOUS_SETTLEMENT, SETTLE, TENSOR_SETTLEMENT, TOGETHER_SETTLEMENT } from "../src/kernels/settle.ts";
 import { F32, F32X4, type Storage } from "../src/kernels/storage.ts";
 import { SUMMARIZE } from "../src/kernels/summarize.ts";
-import { NO_AVERAGE, NO_FIGURES, PLAIN_DECAY, UPDATE } from "../src/kernels/update.ts";
+import { NO_AVERAGE, NO_FIGURES, NO_FINISH, PLAIN_DECAY, RULE_FINISH, UPDATE } from "../src/kernels/update.ts";
 import type { WgslFile } from "../src/kernels/wgsl.ts";
 import { OFFERED } from "./rules-table.ts";
 
@@ -48,6 +48,7 @@ export function linksOf(kernel: Kernel, rule: WgslFile): Record<string, WgslFile
   const has = (name: string): boolean => rule.text.includes(`fn ${name}(`);
   if (kernel === FACTOR && !has("factor_square")) return [];
   if (kernel === EVALUATE && !has("evaluation_point")) return [];
+  const finish = has("finish_rule") ? RULE_FINISH : NO_FINISH;
   const preparation = has("prepare_rule") ? RULE_PREPARATION : CAUTIOUS_PREPARATION;
   const settlement = has("settle_all")
     ? TOGETHER_SETTLEMENT
@@ -65,6 +66,7 @@ export function linksOf(kernel: Kernel, rule: WgslFile): Record<string, WgslFile
         average,
         figures,
         preparation,
+        finish,
         settlement,
       })),
     ),

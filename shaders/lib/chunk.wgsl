@@ -20,14 +20,14 @@ fn open_chunk(chunk: vec4u, tensor: vec4u) -> Opened {
   let count = header.step - tensor.y - control.tensors[chunk.x].skipped;
   if (DECAY_FROM > 1u && count < DECAY_FROM) {
     group.decay = 0.0;
-    group.l1 = 0.0;
+    group.shrink = 1.0;
+    // Decay that is part of the gradient acts from the first step on.
+    if ((group.modifiers & L1_COUPLED) == 0u) { group.l1 = 0.0; }
   }
   if (NUMBERS) {
     tensor_numbers = vec4f(control.tensors[chunk.x].n0, control.tensors[chunk.x].n1, control.tensors[chunk.x].n2, control.tensors[chunk.x].n3);
     shared_numbers = vec4f(control.s0, control.s1, control.s2, control.s3);
     rule_decay = group.rule_decay;
-    shell_shrink = group.shrink;
-    shell_decay = group.decay;
   }
   if (EXTRA_STATE) {
     let of_tensor = control.tensors[chunk.x];

@@ -4,8 +4,6 @@ var<private> own_count: u32;           // updates of the tensor, this one includ
 var<private> tensor_numbers: vec4f;   // what `settle_rule` has given for this tensor
 var<private> shared_numbers: vec4f;   // what `settle_all` has given for all tensors of the rule
 var<private> rule_decay: f32;         // lambda in decay mode `rule`, else 0
-var<private> shell_shrink: f32;       // the shell subtracts shell_shrink u + shell_decay theta, but for modifiers of decay
-var<private> shell_decay: f32;
 var<private> cautious_scale: f32;     // of cautious updates
 var<private> factored: Factored;      // how the tensor's second moments are factored
 var<private> units: vec2u;            // x: where the factors of adaptive clipping lie, y: elements of a unit

@@ -32,15 +32,15 @@ fn settle_rule(s: Settling, lr: f32, h: Hyper, t: StepRow) -> vec4f {
 }
 
 fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Lane {
-  let eta = tensor_numbers.z;
+  return tensor_numbers.z * (h.lambd * theta + g);
+}
+
+fn finish_rule(at: u32, theta: Lane) {
   let mu = tensor_numbers.w;
-  let u = eta * (h.lambd * theta + g);
-  let updated = theta - (shell_shrink * u + shell_decay * theta);
   if (mu == 1.0) {
-    store_state(AX, at, updated);
+    store_state(AX, at, theta);
   } else {
     let ax = load_state(AX, at);
-    store_state(AX, at, ax + mu * (updated - ax));
+    store_state(AX, at, ax + mu * (theta - ax));
   }
-  return u;
 }

@@ -99,6 +99,8 @@ export interface RuleDefinition<O extends HyperOptions = HyperOptions> {
    * `fn evaluation_point(at: u32, theta: Lane, h: Hyper, t: StepRow) -> Lane`.
    */
   readonly evaluates?: boolean;
+  /** The WGSL has `fn finish_rule(at: u32, theta: Lane)`, which sees theta after update and decay, and may store state. */
+  readonly finishes?: boolean;
   /** The own step count from which decay acts on a tensor; default 1. */
   readonly decayFrom?: number;
   /** Fields of `struct Hyper` (all `f32`), in order, from the options. Computed in float64, rounded once. */

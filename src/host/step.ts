@@ -16,7 +16,7 @@ import {
 } from "../kernels/layouts.ts";
 import type { Matrices } from "../kernels/newton-schulz.ts";
 import type { Storage } from "../kernels/storage.ts";
-import { NO_AVERAGE, NO_FIGURES, PLAIN_DECAY, UPDATE } from "../kernels/update.ts";
+import { NO_AVERAGE, NO_FIGURES, NO_FINISH, PLAIN_DECAY, RULE_FINISH, UPDATE } from "../kernels/update.ts";
 import type { WgslFile } from "../kernels/wgsl.ts";
 import type { Limits } from "./limits.ts";
 import { type BufferRange, extraBegin, type Memory, type Tensor, type Window } from "./memory.ts";
@@ -39,6 +39,7 @@ export interface RuleKernels {
   /** It prepares only when it is asked to. */
   readonly estimates: boolean;
   readonly evaluates: boolean;
+  readonly finishes: boolean;
   /** Numbers of a tensor that are settled at creation. */
   readonly numbersOf: ((tensor: Tensor) => readonly number[]) | undefined;
   /** How a tensor's second moments are factored, if they are. */
@@ -236,7 +237,7 @@ export class StepEncoder {
         const { wgsl, overrides, modifiesDecay, cautiousUpdates, prepares, settles, estimates, evaluates } = rule;
         if (!windows.some((w) => w.storage === storage && w.rule === r)) return;
         const decay = modifiesDecay && modified ? modified.MODIFIED_DECAY : PLAIN_DECAY;
-        const links = { rule: wgsl, decay, average };
+        const links = { rule: wgsl, decay, average, finish: rule.finishes ? RULE_FINISH : NO_FINISH };
         // What all kernels have that see state and rule.
         const ofRule = storage.quantizes ? { ...overrides.rule, ...rule.quantized } : overrides.rule;
         const forUpdate = { ...overrides.shell, ...overrides.average, ...ofRule };

@@ -1,6 +1,8 @@
 import none from "../../shaders/average/none.wgsl?raw";
 import plain from "../../shaders/decay/plain.wgsl?raw";
 import noFigures from "../../shaders/figures/none.wgsl?raw";
+import noFinish from "../../shaders/finish/none.wgsl?raw";
+import ruleFinish from "../../shaders/finish/rule.wgsl?raw";
 import chunk from "../../shaders/lib/chunk.wgsl?raw";
 import gradient from "../../shaders/lib/gradient.wgsl?raw";
 import groupRecord from "../../shaders/lib/group-record.wgsl?raw";
@@ -38,6 +40,10 @@ export const UPDATE: Kernel = {
 
 /** Decay toward zero. */
 export const PLAIN_DECAY: WgslFile = { path: "decay/plain.wgsl", text: plain };
+/** The rule does not look at updated parameters. */
+export const NO_FINISH: WgslFile = { path: "finish/none.wgsl", text: noFinish };
+/** It does, with `finish_rule`. */
+export const RULE_FINISH: WgslFile = { path: "finish/rule.wgsl", text: ruleFinish };
 /** No averages of the parameters. */
 export const NO_AVERAGE: WgslFile = { path: "average/none.wgsl", text: none };
 /** No figures. */

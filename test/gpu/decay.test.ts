@@ -77,7 +77,7 @@ describe.each(RULES)("$name follows its twin in every mode", (row) => {
 
   test("plain, with a schedule of decay", async () => {
     const groups = MODES.map((decayMode): SharedGroup => ({ ...row.options, lr, weightDecay, decayMode }));
-    await expectTwinRun(await testDevice(), { row, shapes: groups.map(() => [37]), groups }, 20);
+    await expectTwinRun(await testDevice(), { row, shapes: groups.map(() => row.shape?.([37]) ?? [37]), groups }, 20);
   });
 
   test("with cautious, toward, l1, and all of them at once", async () => {
@@ -97,7 +97,11 @@ describe.each(RULES)("$name follows its twin in every mode", (row) => {
     expect(groups).toHaveLength(54);
     // A sparse gradient leaves weights to decay alone.
     const gradient = () => ({ kind: "sparse", scale: 1, zero: 40 }) as const;
-    await expectTwinRun(await testDevice(), { row, shapes: groups.map(() => [37]), groups, gradient }, 20);
+    await expectTwinRun(
+      await testDevice(),
+      { row, shapes: groups.map(() => row.shape?.([37]) ?? [37]), groups, gradient },
+      20,
+    );
   });
 });
 

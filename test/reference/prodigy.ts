@@ -25,7 +25,11 @@ export const prodigy: TwinRule<Options> = {
   weightDecay: 0,
   forAll(tensors, numbers) {
     const first = tensors[0];
-    if (!first) return;
+    // An update in which no tensor takes part counts all the same.
+    if (!first) {
+      numbers.k = (numbers.k ?? 0) + 1;
+      return;
+    }
     const { betas: [beta1, beta2] = [0.9, 0.999], d0 = 1e-6, dCoef = 1, growthRate = 0 } = first.options;
     const beta3 = first.options.beta3 || Math.sqrt(beta2);
     const k = numbers.k ?? 0;

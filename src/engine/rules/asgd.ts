@@ -16,8 +16,7 @@ export type AsgdOptions = {
 
 /**
  * Averaged SGD, as `torch.optim.ASGD`: theta <- theta (1 - lambd eta) - eta g with eta = lr / (1 + lambd lr t)^alpha of the step
- * before, and the average ax of theta from step t0 on, in state. Modifiers of decay (`toward`, `l1`, `cautious`) are not part of
- * what is averaged. Decay is `coupled` by default, lr 1e-2. Polyak & Juditsky (1992).
+ * before, and the average ax of theta from step t0 on, in state. Decay is `coupled` by default, lr 1e-2. Polyak & Juditsky (1992).
  *
  * @throws {OptionError}
  */
@@ -28,6 +27,7 @@ export const asgd: (options?: Partial<AsgdOptions>) => Rule = /* @__PURE__ */ de
   decayMode: "coupled",
   lr: 1e-2,
   slots: ["ax"],
+  finishes: true,
   settles: "tensor",
   numbers: ["eta", "mu"],
   hyper: ({ lambd, alpha }) => ({ lambd, alpha }),
