@@ -36,11 +36,11 @@ fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> 
   let mu = tensor_numbers.w;
   let u = eta * (h.lambd * theta + g);
   let updated = theta - (shell_shrink * u + shell_decay * theta);
-  if (mu == 1.0) {
-    store_state(AX, at, updated);
-  } else {
-    let ax = load_state(AX, at);
-    store_state(AX, at, ax + mu * (updated - ax));
+  var ax = updated;
+  if (mu != 1.0) {
+    let before = load_state(AX, at);
+    ax = before + mu * (updated - before);
   }
+  store_state(AX, at, ax);
   return u;
 }
