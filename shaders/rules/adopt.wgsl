@@ -22,14 +22,12 @@ const EXP_AVG = 0u;
 const EXP_AVG_SQ = 1u;
 
 fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Lane {
-  if (t.later == 0.0) {
-    store_state(EXP_AVG_SQ, at, g * g);
-    return Lane(0.0);
-  }
+  let first = t.later == 0.0;
   let v = load_state(EXP_AVG_SQ, at);
+  let before = load_state(EXP_AVG, at);
   let n = clamp(g / max(sqrt(v), Lane(h.eps)), Lane(-t.limit), Lane(t.limit));
-  let m = h.beta1 * load_state(EXP_AVG, at) + h.one_minus_beta1 * n;
-  store_state(EXP_AVG, at, m);
-  store_state(EXP_AVG_SQ, at, h.beta2 * v + h.one_minus_beta2 * (g * g));
-  return lr * m;
+  let m = h.beta1 * before + h.one_minus_beta1 * n;
+  store_state(EXP_AVG, at, select(m, before, first));
+  store_state(EXP_AVG_SQ, at, select(h.beta2 * v + h.one_minus_beta2 * (g * g), g * g, first));
+  return select(lr * m, Lane(0.0), first);
 }

@@ -37,10 +37,10 @@ fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> 
 
 fn finish_rule(at: u32, theta: Lane) {
   let mu = tensor_numbers.w;
-  if (mu == 1.0) {
-    store_state(AX, at, theta);
-  } else {
-    let ax = load_state(AX, at);
-    store_state(AX, at, ax + mu * (theta - ax));
+  var ax = theta;
+  if (mu != 1.0) {
+    let before = load_state(AX, at);
+    ax = before + mu * (theta - before);
   }
+  store_state(AX, at, ax);
 }

@@ -61,7 +61,8 @@ describe.each([
 
   test.each(RULES)("of micro-batches equals one big batch: $name", async (row) => {
     const device = await testDevice();
-    const problem: Problem = { ...PROBLEM, row, options: { ...PROBLEM.options, accumulate } };
+    const shapes = PROBLEM.shapes.map(row.shape ?? ((shape) => shape));
+    const problem: Problem = { ...PROBLEM, row, shapes, options: { ...PROBLEM.options, accumulate } };
     const optimizer = await start(device, problem);
     const twins = new Twins(problem);
     const comparison = criterionFor(device);

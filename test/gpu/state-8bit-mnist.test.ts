@@ -36,7 +36,8 @@ test("MNIST: the last epoch's loss is within 1 % of float32's, in at most 30 % o
       return buffer;
     };
     const trainer = await Trainer.create(device, data, 1, { ...standardChoice(steps), state });
-    device.createBuffer = create;
+    // Its own property would hide the prototype's, where others count calls.
+    Reflect.deleteProperty(device, "createBuffer");
     const losses: number[] = [];
     for await (const chunk of trainer.train(steps)) losses.push(...chunk.map(({ loss }) => loss));
     const test = await trainer.evaluate();

@@ -145,7 +145,7 @@ export class Twins {
       for (const [name, values] of Object.entries(slots)) {
         if (name === "anchor") continue;
         // A twin's slots appear with the first gradient.
-        const own = (twin: Twin) => twin.state(k).slots[name] ?? new Float64Array(param.length);
+        const own = (twin: Twin) => twin.state(k).slots[name] ?? new Float64Array(values.length);
         comparison.tensor({ key: `${nameOf(k)}.${name}`, name, at }, values, this.#checked(own));
       }
       for (const [name, value] of Object.entries(numbers)) {
