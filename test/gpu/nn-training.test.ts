@@ -43,15 +43,17 @@ describe("a run", () => {
     await plan.optimizer.flush();
     const heap = () => (performance as unknown as { memory?: { usedJSHeapSize: number } }).memory?.usedJSHeapSize ?? 0;
     const counter = countCalls(device);
-    let middle = 0;
+    // Right after a collection; what is garbage until the next one does not count.
+    const least = { middle: Infinity, end: Infinity };
     for (let step = 1; step <= 5000; step++) {
       plan.step({ step });
       // Without a pause the engine would keep more and more of its schedule at hand, for steps it has not heard of.
       if (step % 50 === 0) await plan.optimizer.flush();
-      if (step === 2500) middle = heap();
+      if (step > 1500 && step <= 2500) least.middle = Math.min(least.middle, heap());
+      if (step > 4000) least.end = Math.min(least.end, heap());
     }
     await plan.optimizer.flush();
-    const grown = heap() - middle;
+    const grown = least.end - least.middle;
     const { liveBuffers, liveBytes, createBuffer, createBindGroup, submits, writeBuffer } = counter.stop();
     expect({ liveBuffers, liveBytes, createBuffer, createBindGroup }).toEqual({
       liveBuffers: 0,
@@ -61,7 +63,7 @@ describe("a run", () => {
     });
     expect(submits).toBe(5000);
     expect(writeBuffer).toBeLessThanOrEqual(3 * 5000);
-    // Garbage that has not been collected yet: 400 bytes for each step would be 1 MB.
+    // A page of many tests is seldom swept whole. 2 kB for each step would be 5 MB.
     expect(grown).toBeLessThan(4e6);
     const [record] = await plan.readRecords();
     // One batch of 8 samples, seen 5000 times.
