@@ -87,7 +87,7 @@ fn sum_of_squares(begin: u32, first: u32, stride: u32, count: u32, opened: Opene
     for (var m = block; m < min(block + 32u, count); m++) {
       let e = first + m * stride;
       let at = begin + e / LANES;
-      let raw = clipped_gradient(at, opened.factor, group.clip_value);
+      let raw = clipped_gradient(grads[at], at, opened.factor, group.clip_value);
       let g = decayed_gradient(at, unpack(params[at]), raw * group.grad_scale, group);
       inner += factor_square(lane_get(g, e % LANES), group.hyper);
     }

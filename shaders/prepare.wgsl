@@ -45,7 +45,7 @@ fn prepare_chunk(chunk: vec4u, tensor: vec4u, lane: u32) -> vec2f {
     var block = Prepared(Lane(0.0), Lane(0.0));
     for (var i = begin; i < min(begin + FOLD_EVERY * WORKGROUP_SIZE, chunk.z); i += WORKGROUP_SIZE) {
       let at = chunk.y + i;
-      let g = clipped_gradient(at, opened.factor, group.clip_value);
+      let g = clipped_gradient(grads[at], at, opened.factor, group.clip_value);
       let seen = prepared(at, unpack(params[at]), g * group.grad_scale, group, opened.step_row);
       block.a += seen.a;
       block.b += seen.b;

@@ -7,8 +7,7 @@ override KEEP_NON_FINITE: bool = false; // non-finite gradients are not skipped:
 
 override CLIP_UNITS: bool = false;      // adaptive clipping
 
-fn clipped_gradient(at: u32, factor: f32, clip_value: f32) -> Lane {
-  let raw = grads[at];
+fn clipped_gradient(raw: Packed, at: u32, factor: f32, clip_value: f32) -> Lane {
   var g = unpack(raw) * factor;
   if (CLIP_UNITS) { g *= unit_factors(at); }
   if (KEEP_NON_FINITE) { g = keep_non_finite(g, lane_bits(raw), factor); }

@@ -11,7 +11,7 @@ fn update_chunk(c: u32, chunk: vec4u, tensor: vec4u, lane: u32) {
     let last = min(first + BLOCK_LANES, end);
     block_begin();
     for (var at = first; at < last; at++) {
-      let g = clipped_gradient(at, opened.factor, group.clip_value);
+      let g = clipped_gradient(grads[at], at, opened.factor, group.clip_value);
       let looked_at = decayed_update(at, unpack(params[at]), g * group.grad_scale, group, opened.step_row);
     }
     block_turn();
@@ -19,7 +19,7 @@ fn update_chunk(c: u32, chunk: vec4u, tensor: vec4u, lane: u32) {
       for (var at = fold; at < min(fold + FOLD_EVERY, last); at++) {
         let theta = unpack(params[at]);
         let raw = grads[at];
-        let g = clipped_gradient(at, opened.factor, group.clip_value);
+        let g = clipped_gradient(raw, at, opened.factor, group.clip_value);
         let delta = decayed_update(at, theta, g * group.grad_scale, group, opened.step_row);
         let updated = averaged(at, theta - delta, group);
         params[at] = pack(updated);

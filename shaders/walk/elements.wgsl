@@ -10,7 +10,7 @@ fn update_chunk(c: u32, chunk: vec4u, tensor: vec4u, lane: u32) {
       let at = chunk.y + i;
       let theta = unpack(params[at]);
       let raw = grads[at];
-      let g = clipped_gradient(at, opened.factor, group.clip_value);
+      let g = clipped_gradient(raw, at, opened.factor, group.clip_value);
       let delta = decayed_update(at, theta, g * group.grad_scale, group, opened.step_row);
       finished(at, theta - delta);
       let updated = averaged(at, theta - delta, group);
