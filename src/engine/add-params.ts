@@ -56,6 +56,7 @@ export async function addParams(
     await inScopes(device, where, () => step.rehearse(extension.windows));
     owner.checkAlive();
   } catch (error) {
+    step.drop(extension.windows);
     for (const buffer of extension.buffers) buffer.destroy();
     // That is then the reason why.
     owner.checkAlive();

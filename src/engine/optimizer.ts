@@ -219,10 +219,10 @@ export class Optimizer {
 
   /**
    * For rules that estimate something beside their steps, as Sophia its Hessian: takes the gradient buffers, which hold what the
-   * rule says, into its state. No step is counted, and no clipping done.
+   * rule says, into its state. No step is counted, and nothing clipped, decayed or skipped.
    *
    * @param record may encode what computes these gradients before it.
-   * @throws {LifecycleError} @throws {OptionError} if no rule estimates.
+   * @throws {LifecycleError} @throws {OptionError} if no rule estimates, or with `accumulate`.
    */
   estimate(record?: (encoder: GPUCommandEncoder) => void): void {
     this.#alive("estimate");
@@ -235,6 +235,9 @@ export class Optimizer {
         "must be one that estimates, such as sophiag()",
         rules[0]?.definition.name,
       );
+    // The gradients of a step lie in sums there, and are divided by the number of micro-batches.
+    if (settled.microBatches > 1)
+      throw new OptionError("estimate", "accumulate", "must not have been given", settled.microBatches);
     if (record !== undefined && typeof record !== "function")
       throw new OptionError("estimate", "record", "must be a function", record);
     this.#timeline.prepare();

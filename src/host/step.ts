@@ -128,7 +128,7 @@ export class StepEncoder {
   readonly #memory: Memory;
   readonly #options: StepOptions;
   readonly #pipelines = new Map<string, Stage>();
-  readonly #newtonSchulz: NewtonSchulz[] = [];
+  readonly #newtonSchulz = new Map<Window, NewtonSchulz>();
   /** In the order in which they are to run. */
   #stages = new Map<Variant, readonly Stage[]>();
   readonly #headers: GPUBuffer;
@@ -259,8 +259,12 @@ export class StepEncoder {
         if (preparing && (prepares || cautiousUpdates)) {
           const preparation = prepares ? preparing.RULE_PREPARATION : preparing.CAUTIOUS_PREPARATION;
           const stores = { STORES: Number(prepares === "state"), ESTIMATES: Number(estimates) };
-          const constants = { ...overrides.shell, ...ofRule, ...stores };
-          add("prepare", storage, preparing.PREPARE, constants, { ...links, preparation }, r);
+          // An estimate is made of the gradients as they are: neither clipped nor with decay in them.
+          const { ANCHOR_SLOT, ...shell } = overrides.shell;
+          const bare = { ...shell, COUPLED: 0, CLIP_VALUE: 0, CLIP_UNITS: 0 };
+          const constants = { ...(estimates ? bare : overrides.shell), ...ofRule, ...stores };
+          const files = { ...links, ...(estimates && { decay: PLAIN_DECAY }), preparation };
+          add("prepare", storage, preparing.PREPARE, constants, files, r);
         }
         if (settling && (settles || cautiousUpdates)) {
           const { TENSOR_SETTLEMENT, TOGETHER_SETTLEMENT, CAUTIOUS_SETTLEMENT } = settling;
@@ -319,7 +323,15 @@ export class StepEncoder {
           return { ...matrices(tensor), offset: slot * window.stride + at };
         }),
       });
-      this.#newtonSchulz.push(made);
+      this.#newtonSchulz.set(window, made);
+    }
+  }
+
+  /** Forgets what was made for windows that do not join after all. */
+  drop(windows: readonly Window[]): void {
+    for (const window of windows) {
+      this.#newtonSchulz.get(window)?.destroy();
+      this.#newtonSchulz.delete(window);
     }
   }
 
@@ -490,7 +502,7 @@ export class StepEncoder {
       this.#overWindows(pass, plan.slot, "factor means");
       this.#overWindows(pass, plan.slot, "prepare", (rule) => !this.#options.rules[rule]?.estimates);
       this.#once(pass, plan.slot, "settle");
-      for (const matrices of this.#newtonSchulz) matrices.encode(pass);
+      for (const window of this.#memory.windows) this.#newtonSchulz.get(window)?.encode(pass);
       this.#overWindows(pass, plan.slot, plan.figures ? "update figures" : "update");
       if (plan.figures) this.#once(pass, plan.slot, "summarize");
     }
@@ -623,7 +635,7 @@ export class StepEncoder {
   /** Frees what this has made. */
   destroy(): void {
     this.settle();
-    for (const matrices of this.#newtonSchulz.splice(0)) matrices.destroy();
+    this.drop([...this.#newtonSchulz.keys()]);
     for (const buffer of [
       this.#headers,
       ...this.#records,
