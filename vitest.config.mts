@@ -49,7 +49,8 @@ export default defineConfig({
             provider: playwright({
               launchOptions: {
                 ...(browser ? { executablePath: browser.executablePath } : {}),
-                args: browserArgs(),
+                // Tests of what grows ask for a collection before they look.
+                args: [...browserArgs(), "--js-flags=--expose-gc", "--enable-precise-memory-info"],
               },
             }),
             instances: [{ browser: "chromium" }],

@@ -5,6 +5,7 @@
 
 #import lib/records
 #import storage
+#import grads
 
 override WORKGROUP_SIZE: u32 = 64;
 override FIRST: bool = false;     // the first micro-batch of a step
@@ -12,7 +13,7 @@ override FIRST: bool = false;     // the first micro-batch of a step
 @group(0) @binding(0) var<uniform> header: Header;
 @group(0) @binding(1) var<uniform> window: Window;
 @group(0) @binding(2) var<storage, read> table: array<vec4u>;                  // tensor rows, then chunk rows
-@group(0) @binding(3) var<storage, read_write> grads: array<Packed>;           // gradients of the micro-batch
+@group(0) @binding(3) var<storage, read_write> grads: array<GradWord>;         // gradients of the micro-batch
 @group(0) @binding(4) var<storage, read_write> sums: array<LaneBits>;          // sum over the micro-batches, as bits
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -22,13 +23,13 @@ fn accumulate(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) 
     let chunk = table[header.tensor_count + 1u + c];
     for (var i = lane; i < chunk.z; i += WORKGROUP_SIZE) {
       let at = chunk.y + i;
-      let g = lane_bits(grads[at]);
+      let g = lane_bits(load_grad(at));
       if (FIRST) {
         sums[at] = g;
       } else {
         let sum = sums[at];
         let bad = non_finite(g) | non_finite(sum);
-        sums[at] = select(lane_bits(pack(lane_from_bits(sum) + lane_from_bits(g))), LaneBits(0x7fc00000u), bad);
+        sums[at] = select(lane_bits(lane_from_bits(sum) + lane_from_bits(g)), LaneBits(0x7fc00000u), bad);
       }
     }
   }

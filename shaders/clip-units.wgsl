@@ -6,6 +6,8 @@
 
 #import lib/records
 #import storage
+#import params
+#import grads
 #import state
 
 override WORKGROUP_SIZE: u32 = 64;
@@ -14,8 +16,8 @@ override WORKGROUP_SIZE: u32 = 64;
 @group(0) @binding(1) var<uniform> window: Window;
 @group(0) @binding(2) var<storage, read> table: array<vec4u>;                  // tensor rows, then chunk rows
 @group(0) @binding(3) var<storage, read> control: Control;
-@group(0) @binding(4) var<storage, read_write> params: array<Packed>;          // of this window; only read
-@group(0) @binding(5) var<storage, read_write> grads: array<Packed>;           // only read; read_write so that it may share a buffer with params
+@group(0) @binding(4) var<storage, read_write> params: array<ParamWord>;       // of this window; only read
+@group(0) @binding(5) var<storage, read_write> grads: array<GradWord>;         // only read; read_write so that it may share a buffer with params
 @group(0) @binding(6) var<storage, read_write> state: array<StateWord>;        // of this window: behind the slots, factors of units
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -49,8 +51,8 @@ fn factor_of(begin: u32, first: u32, size: u32, unscale: f32) -> f32 {
   for (var block = 0u; block < size; block += 32u) {
     var inner = vec2f(0.0);
     for (var m = first + block; m < first + min(block + 32u, size); m++) {
-      let theta = lane_get(unpack(params[begin + m / LANES]), m % LANES);
-      let g = lane_get(unpack(grads[begin + m / LANES]), m % LANES) * unscale;
+      let theta = lane_get(load_param(begin + m / LANES), m % LANES);
+      let g = lane_get(load_grad(begin + m / LANES), m % LANES) * unscale;
       inner += vec2f(theta * theta, g * g);
     }
     sums += inner;

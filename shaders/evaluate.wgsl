@@ -3,6 +3,8 @@
 
 #import lib/records
 #import storage
+#import params
+#import grads
 #import lib/rule-inputs
 #import rule
 #import lib/group-record
@@ -17,8 +19,8 @@ override WORKGROUP_SIZE: u32 = 64;
 @group(0) @binding(3) var<storage, read> records: array<GroupRecord>;          // [update][group], a ring
 @group(0) @binding(4) var<storage, read> step_rows: array<StepRow>;            // by a tensor's own step count, 1 first
 @group(0) @binding(5) var<storage, read> control: Control;
-@group(0) @binding(6) var<storage, read_write> params: array<Packed>;          // of this window
-@group(0) @binding(7) var<storage, read_write> grads: array<Packed>;           // not used
+@group(0) @binding(6) var<storage, read_write> params: array<ParamWord>;       // of this window
+@group(0) @binding(7) var<storage, read_write> grads: array<GradWord>;         // not used
 @group(0) @binding(8) var<storage, read_write> state: array<StateWord>;        // [slot][element] of this window; only read
 @group(0) @binding(9) var<storage, read_write> partials: array<vec4u>;         // not used
 
@@ -33,7 +35,7 @@ fn evaluate(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) wo
     let opened = open_chunk(chunk, tensor);
     for (var i = lane; i < chunk.z; i += WORKGROUP_SIZE) {
       let at = chunk.y + i;
-      params[at] = pack(evaluation_point(at, unpack(params[at]), opened.group.hyper, opened.step_row));
+      store_param(at, evaluation_point(at, load_param(at), opened.group.hyper, opened.step_row));
     }
   }
 }

@@ -6,6 +6,8 @@
 
 #import lib/records
 #import storage
+#import params
+#import grads
 #import lib/rule-inputs
 #import rule
 #import lib/group-record
@@ -23,8 +25,8 @@ override MEANS: bool = false;
 @group(0) @binding(3) var<storage, read> records: array<GroupRecord>;          // [update][group], a ring
 @group(0) @binding(4) var<storage, read> step_rows: array<StepRow>;            // by a tensor's own step count, 1 first
 @group(0) @binding(5) var<storage, read> control: Control;
-@group(0) @binding(6) var<storage, read_write> params: array<Packed>;          // of this window; only read
-@group(0) @binding(7) var<storage, read_write> grads: array<Packed>;           // only read
+@group(0) @binding(6) var<storage, read_write> params: array<ParamWord>;       // of this window; only read
+@group(0) @binding(7) var<storage, read_write> grads: array<GradWord>;         // only read
 @group(0) @binding(8) var<storage, read_write> state: array<StateWord>;        // of this window: behind the slots, R, C, B of each tensor
 @group(0) @binding(9) var<storage, read_write> partials: array<vec4u>;         // not used
 
@@ -87,8 +89,8 @@ fn sum_of_squares(begin: u32, first: u32, stride: u32, count: u32, opened: Opene
     for (var m = block; m < min(block + 32u, count); m++) {
       let e = first + m * stride;
       let at = begin + e / LANES;
-      let raw = clipped_gradient(grads[at], at, opened.factor, group.clip_value);
-      let g = decayed_gradient(at, unpack(params[at]), raw * group.grad_scale, group);
+      let raw = clipped_gradient(load_grad(at), at, opened.factor, group.clip_value);
+      let g = decayed_gradient(at, load_param(at), raw * group.grad_scale, group);
       inner += factor_square(lane_get(g, e % LANES), group.hyper);
     }
     outer += inner;

@@ -7,6 +7,7 @@
 #import lib/norm
 #import lib/reduce
 #import storage
+#import grads
 #import lib/lane-norm
 
 override WORKGROUP_SIZE: u32 = 64;
@@ -15,7 +16,7 @@ override NORM_P: f32 = 2.0;       // 0: the infinity norm
 @group(0) @binding(0) var<uniform> header: Header;
 @group(0) @binding(1) var<uniform> window: Window;
 @group(0) @binding(2) var<storage, read> table: array<vec4u>;                  // tensor rows, then chunk rows
-@group(0) @binding(3) var<storage, read_write> grads: array<Packed>;           // raw gradients of this window
+@group(0) @binding(3) var<storage, read_write> grads: array<GradWord>;         // raw gradients of this window
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4u>;         // [chunk][invocation]
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -33,8 +34,8 @@ fn measure(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) wor
       for (var begin = lane; begin < count; begin += FOLD_EVERY * WORKGROUP_SIZE) {
         var block = Lane(0.0);
         for (var i = begin; i < min(begin + FOLD_EVERY * WORKGROUP_SIZE, count); i += WORKGROUP_SIZE) {
-          let g = grads[chunk.y + i];
-          block += unpack(g) * unpack(g);
+          let g = load_grad(chunk.y + i);
+          block += g * g;
           tops = max(tops, lane_bits(g) & LaneBits(0x7fffffffu));
         }
         squares += block;
@@ -47,7 +48,7 @@ fn measure(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) wor
       for (var begin = lane; begin < count; begin += FOLD_EVERY * WORKGROUP_SIZE) {
         var block = PARTIAL_ZERO;
         for (var i = begin; i < min(begin + FOLD_EVERY * WORKGROUP_SIZE, count); i += WORKGROUP_SIZE) {
-          block = partial_add(block, lane_bits(grads[chunk.y + i]), NORM_P);
+          block = partial_add(block, lane_bits(load_grad(chunk.y + i)), NORM_P);
         }
         seen = partial_join(seen, block, NORM_P);
       }

@@ -3,6 +3,8 @@
 
 #import lib/records
 #import storage
+#import params
+#import grads
 #import lib/rule-inputs
 #import rule
 #import lib/group-record
@@ -20,8 +22,8 @@ override WORKGROUP_SIZE: u32 = 64;
 @group(0) @binding(3) var<storage, read> records: array<GroupRecord>;          // [update][group], a ring
 @group(0) @binding(4) var<storage, read> step_rows: array<StepRow>;            // by a tensor's own step count, 1 first
 @group(0) @binding(5) var<storage, read> control: Control;
-@group(0) @binding(6) var<storage, read_write> params: array<Packed>;          // of this window; only read
-@group(0) @binding(7) var<storage, read_write> grads: array<Packed>;           // only read; read_write so that it may share a buffer with params
+@group(0) @binding(6) var<storage, read_write> params: array<ParamWord>;       // of this window; only read
+@group(0) @binding(7) var<storage, read_write> grads: array<GradWord>;         // only read; read_write so that it may share a buffer with params
 @group(0) @binding(8) var<storage, read_write> state: array<StateWord>;        // [slot][element] of this window
 @group(0) @binding(9) var<storage, read_write> partials: array<vec4u>;         // [chunk][invocation]: bits of two sums
 
@@ -46,8 +48,8 @@ fn prepare_chunk(chunk: vec4u, tensor: vec4u, lane: u32) -> vec2f {
     var block = Prepared(Lane(0.0), Lane(0.0));
     for (var i = begin; i < min(begin + FOLD_EVERY * WORKGROUP_SIZE, chunk.z); i += WORKGROUP_SIZE) {
       let at = chunk.y + i;
-      let g = clipped_gradient(grads[at], at, opened.factor, group.clip_value);
-      let seen = prepared(at, unpack(params[at]), g * group.grad_scale, group, opened.step_row);
+      let g = clipped_gradient(load_grad(at), at, opened.factor, group.clip_value);
+      let seen = prepared(at, load_param(at), g * group.grad_scale, group, opened.step_row);
       block.a += seen.a;
       block.b += seen.b;
     }

@@ -11,6 +11,8 @@
 
 #import lib/records
 #import storage
+#import params
+#import grads
 #import lib/rule-inputs
 #import rule
 #import lib/group-record
@@ -31,8 +33,8 @@ override WORKGROUP_SIZE: u32 = 64;
 @group(0) @binding(3) var<storage, read> records: array<GroupRecord>;          // [update][group], a ring
 @group(0) @binding(4) var<storage, read> step_rows: array<StepRow>;            // by a tensor's own step count, 1 first
 @group(0) @binding(5) var<storage, read> control: Control;
-@group(0) @binding(6) var<storage, read_write> params: array<Packed>;          // of this window
-@group(0) @binding(7) var<storage, read_write> grads: array<Packed>;           // only read; read_write so that it may share a buffer with params
+@group(0) @binding(6) var<storage, read_write> params: array<ParamWord>;       // of this window
+@group(0) @binding(7) var<storage, read_write> grads: array<GradWord>;         // only read; read_write so that it may share a buffer with params
 @group(0) @binding(8) var<storage, read_write> state: array<StateWord>;        // [slot][element] of this window
 @group(0) @binding(9) var<storage, read_write> partials: array<vec4u>;         // [region][chunk][invocation]
 

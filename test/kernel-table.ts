@@ -58,9 +58,7 @@ export function linksOf(kernel: Kernel, rule: WgslFile): Record<string, WgslFile
   return storages.flatMap((storage) =>
     decays.flatMap((decay) =>
       averages.map((average) => ({
-        storage: storage.file,
-        state: storage.state,
-        walk: storage.walk,
+        ...storage.files,
         rule,
         decay,
         average,

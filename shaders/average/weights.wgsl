@@ -36,6 +36,6 @@ fn average_idle(chunk: vec4u, tensor: vec4u, lane: u32) {
   let row = applied_step(header.step, control.skipped) & header.record_mask;
   let weight = records[row * header.group_count + tensor.x].average;
   for (var i = lane; i < chunk.z; i += WORKGROUP_SIZE) {
-    average_in(chunk.y + i, unpack(params[chunk.y + i]), weight);
+    average_in(chunk.y + i, load_param(chunk.y + i), weight);
   }
 }

@@ -32,11 +32,11 @@ fn sums_begin(group: GroupRecord) -> Sums {
   return Sums(zero, zero, LaneBits(0u), pow2(-clipped_exponent), clipped_exponent);
 }
 
-fn sums_add(sums: ptr<function, Sums>, raw: Packed, clipped: Lane, updated: Lane, delta: Lane) {
+fn sums_add(sums: ptr<function, Sums>, raw: Lane, clipped: Lane, updated: Lane, delta: Lane) {
   (*sums).block.theta += updated * updated;
   (*sums).block.delta += delta * delta;
   if (FIGURES_GRAD) {
-    (*sums).block.grad += unpack(raw) * unpack(raw);
+    (*sums).block.grad += raw * raw;
     (*sums).grad_tops = max((*sums).grad_tops, lane_bits(raw) & LaneBits(0x7fffffffu));
   }
   if (CLIP_VALUE) {
@@ -71,7 +71,7 @@ fn grad_partial(squares: Lane, top: u32, chunk: vec4u, lane: u32) -> Partial {
   for (var begin = lane; begin < chunk.z; begin += FOLD_EVERY * WORKGROUP_SIZE) {
     var block = PARTIAL_ZERO;
     for (var i = begin; i < min(begin + FOLD_EVERY * WORKGROUP_SIZE, chunk.z); i += WORKGROUP_SIZE) {
-      block = partial_add(block, lane_bits(grads[chunk.y + i]), 2.0);
+      block = partial_add(block, lane_bits(load_grad(chunk.y + i)), 2.0);
     }
     careful = partial_join(careful, block, 2.0);
   }
@@ -93,7 +93,7 @@ fn stand_still(c: u32, chunk: vec4u, lane: u32) {
   for (var begin = lane; begin < chunk.z; begin += FOLD_EVERY * WORKGROUP_SIZE) {
     var block = Lane(0.0);
     for (var i = begin; i < min(begin + FOLD_EVERY * WORKGROUP_SIZE, chunk.z); i += WORKGROUP_SIZE) {
-      let theta = unpack(params[chunk.y + i]);
+      let theta = load_param(chunk.y + i);
       block += theta * theta;
     }
     squares += block;

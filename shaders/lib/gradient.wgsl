@@ -7,12 +7,12 @@ override KEEP_NON_FINITE: bool = false; // non-finite gradients are not skipped:
 
 override CLIP_UNITS: bool = false;      // adaptive clipping
 
-fn clipped_gradient(raw: Packed, at: u32, factor: f32, clip_value: f32) -> Lane {
-  var g = unpack(raw) * factor;
+fn clipped_gradient(raw: Lane, at: u32, factor: f32, clip_value: f32) -> Lane {
+  var g = raw * factor;
   if (CLIP_UNITS) { g *= unit_factors(at); }
   if (KEEP_NON_FINITE) { g = keep_non_finite(g, lane_bits(raw), factor); }
   if (CLIP_VALUE) {
-    let nan = is_nan(select(lane_bits(raw), lane_bits(pack(g)), KEEP_NON_FINITE));
+    let nan = is_nan(select(lane_bits(raw), lane_bits(g), KEEP_NON_FINITE));
     g = select(clamp(g, Lane(-clip_value), Lane(clip_value)), g, nan);
   }
   return g;
@@ -37,7 +37,7 @@ fn keep_non_finite(g: Lane, raw: LaneBits, factor: f32) -> Lane {
   let factor_bits = bitcast<u32>(factor);
   let lost = (factor_bits & 0x7fffffffu) > 0x7f800000u || factor == 0.0;
   let bad = (raw & LaneBits(0x7f800000u)) == LaneBits(0x7f800000u);
-  var bits = select(lane_bits(pack(g)), raw, bad);
+  var bits = select(lane_bits(g), raw, bad);
   if (lost) { bits = select(bits, LaneBits(0x7fc00000u), bad); }
   if (lost && factor != 0.0) { bits = LaneBits(0x7fc00000u); }
   return lane_from_bits(bits);

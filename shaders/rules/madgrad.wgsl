@@ -29,9 +29,9 @@ const X0 = 2u;
 // squares that error away. Of a sum beyond float32 or none at all the root is finite and positive.
 fn cube_root(sum: Lane) -> Lane {
   let x = clamp(sum, Lane(0x1p-126f), Lane(0x1.fffffep+127f));
-  let bits = lane_bits(pack(x));
+  let bits = lane_bits(x);
   // In units of 128, the last bit that a float32 beside 2^23 has.
-  let third = lane_bits(pack(Lane(bits) * (1.0 / 384.0) + 0x1p+23f)) - LaneBits(0x4b000000u);
+  let third = lane_bits(Lane(bits) * (1.0 / 384.0) + 0x1p+23f) - LaneBits(0x4b000000u);
   let start = lane_from_bits(LaneBits(0x54a21d2au) - third * LaneBits(128u));
   let c = x * start * start * start;
   let z = start * (1.556258 + c * (c * 0.221521 - 0.777774));

@@ -1,13 +1,10 @@
 // One float32 element at a time: attached tensors whose size is not a multiple of 4, where a vec4 would reach past the end.
-alias Packed = f32;
 alias Lane = f32;
 alias LaneMask = bool;
 const LANES = 1u;
 alias LaneBits = u32;
 
-fn unpack(x: Packed) -> Lane { return x; }
-fn pack(x: Lane) -> Packed { return x; }
-fn lane_bits(x: Packed) -> LaneBits { return bitcast<u32>(x); }
+fn lane_bits(x: Lane) -> LaneBits { return bitcast<u32>(x); }
 fn lane_from_bits(x: LaneBits) -> Lane { return bitcast<f32>(x); }
 fn lane_sum(x: Lane) -> f32 { return x; }
 fn lane_max(x: Lane) -> f32 { return x; }

@@ -1,13 +1,10 @@
 // Four float32 elements at a time: every segment of the arena, and attached tensors whose size is a multiple of 4.
-alias Packed = vec4f;
 alias Lane = vec4f;
 alias LaneMask = vec4<bool>;
 const LANES = 4u;
 alias LaneBits = vec4u;
 
-fn unpack(x: Packed) -> Lane { return x; }
-fn pack(x: Lane) -> Packed { return x; }
-fn lane_bits(x: Packed) -> LaneBits { return bitcast<vec4u>(x); }
+fn lane_bits(x: Lane) -> LaneBits { return bitcast<vec4u>(x); }
 fn lane_from_bits(x: LaneBits) -> Lane { return bitcast<vec4f>(x); }
 fn lane_sum(x: Lane) -> f32 { return (x.x + x.y) + (x.z + x.w); }
 fn lane_max(x: Lane) -> f32 { return max(max(x.x, x.y), max(x.z, x.w)); }

@@ -11,18 +11,18 @@ fn update_chunk(c: u32, chunk: vec4u, tensor: vec4u, lane: u32) {
     let last = min(first + BLOCK_LANES, end);
     block_begin();
     for (var at = first; at < last; at++) {
-      let g = clipped_gradient(grads[at], at, opened.factor, group.clip_value);
-      let looked_at = decayed_update(at, unpack(params[at]), g * group.grad_scale, group, opened.step_row);
+      let g = clipped_gradient(load_grad(at), at, opened.factor, group.clip_value);
+      let looked_at = decayed_update(at, load_param(at), g * group.grad_scale, group, opened.step_row);
     }
     block_turn();
     for (var fold = first; fold < last; fold += FOLD_EVERY) {
       for (var at = fold; at < min(fold + FOLD_EVERY, last); at++) {
-        let theta = unpack(params[at]);
-        let raw = grads[at];
+        let theta = load_param(at);
+        let raw = load_grad(at);
         let g = clipped_gradient(raw, at, opened.factor, group.clip_value);
         let delta = decayed_update(at, theta, g * group.grad_scale, group, opened.step_row);
         let updated = averaged(at, theta - delta, group);
-        params[at] = pack(updated);
+        store_param(at, updated);
         sums_add(&sums, raw, g, updated, delta);
       }
       sums_fold(&sums);

@@ -216,8 +216,7 @@ export class StepEncoder {
     ): void => {
       const name = variantName(variant, storage, rule);
       if (this.#pipelines.has(name)) return;
-      const { file, state, walk } = storage ?? {};
-      const files = file && state && walk ? { storage: file, state, walk, ...aliases } : aliases;
+      const files = { ...storage?.files, ...aliases };
       const job = compileKernel(this.#device, `${this.#options.label} ${name}`, kernel, files, {
         WORKGROUP_SIZE: this.#options.workgroup,
         ...constants,

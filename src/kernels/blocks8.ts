@@ -6,7 +6,10 @@ import { F32X4, type Storage } from "./storage.ts";
 export const BLOCKS8: Storage = {
   ...F32X4,
   name: "blocks8",
-  state: { path: "state/blocks8.wgsl", text: blocks8 },
-  walk: { path: "walk/blocks.wgsl", text: blocks },
+  files: {
+    ...F32X4.files,
+    state: { path: "state/blocks8.wgsl", text: blocks8 },
+    walk: { path: "walk/blocks.wgsl", text: blocks },
+  },
   quantizes: true,
 };

@@ -228,7 +228,7 @@ function slotConstants(text: string): Record<string, number> {
 
 /** A rule's file alone: `Lane` comes from the storage format. */
 function stubRule(wgsl: string): string {
-  return `${F32.file.text}\n${wgsl}`;
+  return `${F32.files.storage.text}\n${wgsl}`;
 }
 
 describe.each(KERNELS)("kernel $name", (kernel) => {
@@ -271,8 +271,8 @@ test("bits of the modifiers", () => {
 });
 
 test("lanes of the storage formats", () => {
-  const packed = (text: string) => /alias Packed = (\w+);/.exec(text)?.[1];
-  expect(STORAGES.map(({ file, lanes }) => [packed(file.text), lanes])).toEqual([
+  const lane = (text: string) => /alias Lane = (\w+);/.exec(text)?.[1];
+  expect(STORAGES.map(({ files, lanes }) => [lane(files.storage.text), lanes])).toEqual([
     ["vec4f", 4],
     ["f32", 1],
     ["vec4f", 4],

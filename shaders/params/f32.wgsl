@@ -1,0 +1,5 @@
+// Parameters as they are: float32.
+alias ParamWord = Lane;
+
+fn load_param(at: u32) -> Lane { return params[at]; }
+fn store_param(at: u32, theta: Lane) { params[at] = theta; }
