@@ -21,7 +21,8 @@ fn accumulate(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) 
               @builtin(local_invocation_index) lane: u32) {
   for (var c = window.chunk_begin + workgroup.x; c < window.chunk_end; c += workgroups.x) {
     let chunk = table[header.tensor_count + 1u + c];
-    for (var i = lane; i < chunk.z; i += WORKGROUP_SIZE) {
+    let count = bounded(chunk.z, max(arrayLength(&grads), arrayLength(&sums)));
+    for (var i = lane; i < count; i += WORKGROUP_SIZE) {
       let at = chunk.y + i;
       let g = lane_bits(load_grad(at));
       if (FIRST) {

@@ -47,10 +47,11 @@ fn clip_units(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) 
 
 // In blocks of 32, so that the rounding of a long sum stays small.
 fn factor_of(begin: u32, first: u32, size: u32, unscale: f32) -> f32 {
+  let count = bounded(size, max(arrayLength(&params), arrayLength(&grads)));
   var sums = vec2f(0.0);
-  for (var block = 0u; block < size; block += 32u) {
+  for (var block = 0u; block < count; block += 32u) {
     var inner = vec2f(0.0);
-    for (var m = first + block; m < first + min(block + 32u, size); m++) {
+    for (var m = first + block; m < first + min(block + 32u, count); m++) {
       let theta = lane_get(load_param(begin + m / LANES), m % LANES);
       let g = lane_get(load_grad(begin + m / LANES), m % LANES) * unscale;
       inner += vec2f(theta * theta, g * g);

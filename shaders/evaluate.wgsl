@@ -33,8 +33,8 @@ fn evaluate(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) wo
     // The count that the step to come would have.
     if (header.step - tensor.y - control.tensors[chunk.x].skipped <= 1u) { continue; }
     let opened = open_chunk(chunk, tensor);
-    for (var i = lane; i < chunk.z; i += WORKGROUP_SIZE) {
-      let at = chunk.y + i;
+    let end = chunk_end(chunk);
+    for (var at = chunk.y + lane; at < end; at += WORKGROUP_SIZE) {
       store_param(at, evaluation_point(at, load_param(at), opened.group.hyper, opened.step_row));
     }
   }

@@ -25,7 +25,7 @@ fn measure(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) wor
   for (var c = window.chunk_begin + workgroup.x; c < window.chunk_end; c += workgroups.x) {
     let chunk = table[header.tensor_count + 1u + c];
     let takes_part = table[chunk.x].z != 0u;
-    let count = select(0u, chunk.z, takes_part);
+    let count = select(0u, bounded(chunk.z, arrayLength(&grads)), takes_part);
     var seen = PARTIAL_ZERO;
     var suffices = false;
     if (NORM_P == 2.0) {

@@ -43,11 +43,11 @@ fn prepare(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) wor
 fn prepare_chunk(chunk: vec4u, tensor: vec4u, lane: u32) -> vec2f {
   let opened = open_chunk(chunk, tensor);
   let group = opened.group;
+  let end = chunk_end(chunk);
   var folded = Prepared(Lane(0.0), Lane(0.0));
-  for (var begin = lane; begin < chunk.z; begin += FOLD_EVERY * WORKGROUP_SIZE) {
+  for (var begin = chunk.y + lane; begin < end; begin += FOLD_EVERY * WORKGROUP_SIZE) {
     var block = Prepared(Lane(0.0), Lane(0.0));
-    for (var i = begin; i < min(begin + FOLD_EVERY * WORKGROUP_SIZE, chunk.z); i += WORKGROUP_SIZE) {
-      let at = chunk.y + i;
+    for (var at = begin; at < min(begin + FOLD_EVERY * WORKGROUP_SIZE, end); at += WORKGROUP_SIZE) {
       let g = clipped_gradient(load_grad(at), at, opened.factor, group.clip_value);
       let seen = prepared(at, load_param(at), g * group.grad_scale, group, opened.step_row);
       block.a += seen.a;

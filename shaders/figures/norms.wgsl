@@ -17,7 +17,8 @@ struct Squares {
 }
 
 struct Sums {
-  block: Squares,         // of the elements since the last fold
+  added: u32,             // lanes since the last fold
+  block: Squares,         // of these
   folded: Squares,        // of those before
   grad_tops: LaneBits,    // largest bits of |g|
   clipped_scale: f32,
@@ -29,7 +30,7 @@ fn sums_begin(group: GroupRecord) -> Sums {
   // Without a limit worth the name, as in a group that is not clipped beside one that is, gradients are taken as they are.
   let clipped_exponent = select(exponent_of(group.clip_value), 0, group.clip_value > 1e12);
   let zero = squares_zero();
-  return Sums(zero, zero, LaneBits(0u), pow2(-clipped_exponent), clipped_exponent);
+  return Sums(0u, zero, zero, LaneBits(0u), pow2(-clipped_exponent), clipped_exponent);
 }
 
 fn sums_add(sums: ptr<function, Sums>, raw: Lane, clipped: Lane, updated: Lane, delta: Lane) {
@@ -43,6 +44,8 @@ fn sums_add(sums: ptr<function, Sums>, raw: Lane, clipped: Lane, updated: Lane, 
     let scaled_clipped = clipped * (*sums).clipped_scale;
     (*sums).block.clipped += scaled_clipped * scaled_clipped;
   }
+  (*sums).added += 1u;
+  if ((*sums).added == FOLD_EVERY) { sums_fold(sums); }
 }
 
 fn squares_zero() -> Squares {
@@ -56,9 +59,12 @@ fn sums_fold(sums: ptr<function, Sums>) {
   if (FIGURES_GRAD) { (*sums).folded.grad += block.grad; }
   if (CLIP_VALUE) { (*sums).folded.clipped += block.clipped; }
   (*sums).block = squares_zero();
+  (*sums).added = 0u;
 }
 
-fn sums_store(sums: Sums, c: u32, chunk: vec4u, lane: u32) {
+fn sums_store(unfolded: Sums, c: u32, chunk: vec4u, lane: u32) {
+  var sums = unfolded;
+  sums_fold(&sums);
   let at = c * WORKGROUP_SIZE + lane;
   if (FIGURES_GRAD) { partials[at] = partial_pack(grad_partial(sums.folded.grad, lane_top(sums.grad_tops), chunk, lane)); }
   store_norms(at, Norm(lane_sum(sums.folded.theta), 0), Norm(lane_sum(sums.folded.delta), 0));

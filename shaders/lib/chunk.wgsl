@@ -52,6 +52,11 @@ fn load_extra(i: u32) -> f32 {
 fn load_extra_lane(i: u32) -> Lane { return load_numbers(factored.extra + i); }
 fn store_extra_lane(i: u32, value: Lane) { store_numbers(factored.extra + i, value); }
 
+// The end of a chunk.
+fn chunk_end(chunk: vec4u) -> u32 {
+  return chunk.y + bounded(chunk.z, max(arrayLength(&state), max(arrayLength(&params), arrayLength(&grads))));
+}
+
 // Numbers of the elements `at` in their tensor.
 fn element_ids(at: u32) -> LaneBits {
   return lane_ids(chunk_element + (at - chunk_begin) * LANES);
