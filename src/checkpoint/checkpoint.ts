@@ -21,11 +21,15 @@ export interface Checkpoint {
   readonly state: StateDict;
   /** What stands under `model.` and is no parameter of the optimizer, such as `bn.running_mean`; names without `model.`. */
   readonly buffers: ReadonlyMap<string, SafeTensor>;
+  /** All of the file's metadata, those of the state dict included. */
+  readonly metadata: ReadonlyMap<string, string>;
 }
 
 export interface WriteOptions {
   /** Tensors of the model that the optimizer does not know, by name. */
   readonly buffers?: ReadonlyMap<string, SafeTensor>;
+  /** Further metadata. The names that a state dict needs are taken. */
+  readonly metadata?: ReadonlyMap<string, string>;
 }
 
 export interface ReadOptions {
@@ -45,7 +49,8 @@ function fault(what: string): CheckpointError {
  *
  * @throws {CheckpointError} for what the file cannot hold, such as a slot's name with a dot.
  */
-export function writeCheckpoint(state: StateDict, { buffers = new Map() }: WriteOptions = {}): Uint8Array<ArrayBuffer> {
+export function writeCheckpoint(state: StateDict, options: WriteOptions = {}): Uint8Array<ArrayBuffer> {
+  const { buffers = new Map<string, SafeTensor>(), metadata: further = new Map<string, string>() } = options;
   const tensors: [string, SafeTensor][] = [];
   const grouped = new Set<string>();
   for (const name of state.groups.flatMap((group) => group.tensors)) {
@@ -76,6 +81,7 @@ export function writeCheckpoint(state: StateDict, { buffers = new Map() }: Write
       : []),
     ...(state.numbers ? [["numbers", numbersText("numbers", state.numbers)]] : []),
     ["groups", `[${state.groups.map((group) => groupText(group, state)).join()}]`],
+    ...further,
   ] as [string, string][];
   const file = writeSafetensors(tensors, metadata);
   // What could not be read must not be found out when it is needed. Nothing is copied for it.
@@ -170,7 +176,7 @@ export function readCheckpoint(file: ArrayBuffer | Uint8Array, { like }: ReadOpt
     groups: groups.groups,
     tensors,
   };
-  return { state: like ? fitTo(state, like) : state, buffers };
+  return { state: like ? fitTo(state, like) : state, buffers, metadata };
 }
 
 function read<T>(where: string, text: string, allowance: Allowance, value: (reader: JsonReader) => T): T {

@@ -41,6 +41,7 @@ export { type Random, randomStream, shuffled } from "./random.ts";
 export type { Shape } from "./shape.ts";
 export type { AugmentOptions } from "./trainer/augment.ts";
 export type { FitCheckpoint } from "./trainer/checkpoint.ts";
+export { readFitCheckpoint, writeFitCheckpoint } from "./trainer/checkpoint-file.ts";
 export type { DataSet, DataSource } from "./trainer/data.ts";
 export type { EarlyStoppingOptions } from "./trainer/early-stopping.ts";
 export type { EpochSummary, FitEvent, FitResult, StepRecord, StopReason } from "./trainer/events.ts";

@@ -119,6 +119,12 @@ describe("a checkpoint file", () => {
     ).toBe(true);
   });
 
+  test("holds further metadata, under names that are free", () => {
+    const { metadata } = readCheckpoint(writeCheckpoint(STATE, { metadata: new Map([["run", "7"]]) }));
+    expect(metadata.get("run")).toBe("7");
+    expect(() => writeCheckpoint(STATE, { metadata: new Map([["rule", "sgd"]]) })).toThrow(CheckpointError);
+  });
+
   test("holds the model's buffers too", () => {
     const counter: SafeTensor = { dtype: "I64", shape: [], bytes: Uint8Array.of(5, 0, 0, 0, 0, 0, 0, 0) };
     const { state, buffers } = readCheckpoint(writeCheckpoint(STATE, { buffers: new Map([["bn.batches", counter]]) }));

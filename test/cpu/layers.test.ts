@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 /** What a file of each layer may import, besides its own layer. `kernels` may read the text of shaders. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   index: ["engine", "host", "kernels", "nn", "errors"],
-  nn: ["engine", "host", "kernels", "shaders", "errors"],
+  nn: ["engine", "host", "kernels", "shaders", "checkpoint", "errors"],
   jax: ["engine", "host", "errors"],
   tfjs: ["engine", "host", "errors"],
   checkpoint: ["engine", "errors"],

@@ -35,7 +35,7 @@ interface Parts {
 
 /**
  * A training. Iterating it does the work and tells how it goes; to break off leaves it where it is, and another loop goes on from
- * there. `finish()` is the loop for whom the result is enough.
+ * there, with the records that were under way. `finish()` is the loop for whom the result is enough.
  */
 export class Training implements AsyncIterable<FitEvent> {
   readonly plan: Plan;
@@ -118,8 +118,8 @@ export class Training implements AsyncIterable<FitEvent> {
     try {
       yield* this.#run();
     } finally {
-      // Buffers of the ring are free again only when they have arrived.
-      await Promise.allSettled(this.#pending.splice(0));
+      // Whoever breaks off finds a GPU at rest. What has arrived now is the next loop's to tell.
+      await Promise.allSettled(this.#pending);
       this.#running = false;
     }
   }
