@@ -395,7 +395,11 @@ export const RULES: readonly RuleRow[] = [
     rule: madgrad(),
     twin: madgradTwin,
     options: {},
-    draw: (random) => ({ momentum: between(random, 0.1, 0.99), eps: eps(random), maximize: coin(random) }),
+    draw: (random) => ({
+      momentum: coin(random) ? 0 : between(random, 0.1, 0.99),
+      eps: eps(random),
+      maximize: coin(random),
+    }),
     change: { momentum: 0.7, eps: 1e-4 },
     traces: { slots: ["x0"], because: "it is the initial parameter" },
     movesWithoutLr: "eps is added to lr",

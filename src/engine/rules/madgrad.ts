@@ -5,7 +5,7 @@ import { checkDecayRates } from "./numbers.ts";
 
 /** Options of {@link madgrad}. */
 export type MadgradOptions = {
-  /** mu of the mean of theta, in [0, 1); default 0.9. Without it the state is a third smaller. */
+  /** mu of the mean of theta, in [0, 1); default 0.9. Without it (0 from the beginning) the state is a third smaller. */
   momentum: number;
   /** Added to the cube root and to lr; >= 0, default 1e-6. */
   eps: number;
@@ -33,6 +33,9 @@ export const madgrad: (options?: Partial<MadgradOptions>) => Rule = /* @__PURE__
   hyper: ({ momentum, eps }) => ({ momentum, one_minus_momentum: 1 - momentum, eps }),
   stepRow: (_, t) => ({ root: Math.sqrt(t), first: Number(t === 1) }),
   lastStepRow: () => Number.POSITIVE_INFINITY,
-  overrides: (groups) => ({ MOMENTUM: Number(groups.some((o) => o.momentum > 0)) }),
+  overrides: (groups) => ({
+    MOMENTUM: Number(groups.some((o) => o.momentum > 0)),
+    PLAIN: Number(groups.some((o) => o.momentum === 0)),
+  }),
   check: (where, { momentum }) => checkDecayRates(where, { momentum }),
 });
