@@ -213,7 +213,7 @@ class Chart {
         { ...axis, size: 24, space: 42 },
         {
           ...axis,
-          size: 48,
+          size: 54,
           // Over several decades a line for each of the 2 to 9 would be a fog.
           ...(log ? { grid: { ...axis.grid, filter: decades }, filter: decades } : {}),
           values: (_, splits) => splits.map((v) => (v === null ? "" : format(v))),

@@ -1,8 +1,9 @@
 /** Images of weights and of digits. */
 import { cssColor } from "./css-color.ts";
-import type { Split } from "./mnist/idx.ts";
 
 const SIDE = 28;
+/** Of an image. */
+export const PIXELS = SIDE * SIDE;
 
 /**
  * Draws the weights of each hidden unit as an image of what it looks for: one colour where ink speaks for it, the other one where
@@ -11,7 +12,7 @@ const SIDE = 28;
  * @param weights `[units, 28 * 28]`
  */
 export function drawUnits(canvas: HTMLCanvasElement, weights: Float32Array, columns: number): void {
-  const size = SIDE * SIDE;
+  const size = PIXELS;
   const units = weights.length / size;
   const gap = 2;
   const width = columns * (SIDE + gap) - gap;
@@ -42,33 +43,17 @@ export function drawUnits(canvas: HTMLCanvasElement, weights: Float32Array, colu
   context.putImageData(image, 0, 0);
 }
 
-/** Shows the first `limit` images whose predicted class is not theirs; returns how many there are in all. */
-export function showMistakes(parent: HTMLElement, test: Split, predicted: Uint8Array, limit: number): number {
-  const wrong: number[] = [];
-  for (let k = 0; k < test.count; k++) if (predicted[k] !== test.labels[k]) wrong.push(k);
-  parent.replaceChildren(
-    ...wrong.slice(0, limit).map((k) => {
-      const figure = document.createElement("figure");
-      figure.append(digit(test, k));
-      const caption = figure.appendChild(document.createElement("figcaption"));
-      caption.append(`${test.labels[k]} as `);
-      caption.appendChild(document.createElement("b")).textContent = String(predicted[k]);
-      return figure;
-    }),
-  );
-  return wrong.length;
-}
-
-function digit({ pixels }: Split, index: number): HTMLCanvasElement {
+/** The image that begins at pixel `index * PIXELS`; 0 is background, 255 ink. */
+export function digit(pixels: ArrayLike<number>, index: number): HTMLCanvasElement {
   const canvas = document.createElement("canvas");
   canvas.width = SIDE;
   canvas.height = SIDE;
   const context = canvas.getContext("2d")!;
   const image = context.createImageData(SIDE, SIDE);
   const ink = rgb("--text");
-  for (let k = 0; k < SIDE * SIDE; k++) {
+  for (let k = 0; k < PIXELS; k++) {
     image.data.set(ink, 4 * k);
-    image.data[4 * k + 3] = pixels[index * SIDE * SIDE + k]!;
+    image.data[4 * k + 3] = pixels[index * PIXELS + k]!;
   }
   context.putImageData(image, 0, 0);
   return canvas;

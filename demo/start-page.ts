@@ -4,7 +4,7 @@ import { type StepRecord, fit as train } from "../src/nn/index.ts";
 import { pageMain } from "../test/browser/page.ts";
 import { CATALOGUE, type ExampleName } from "./examples/catalogue.ts";
 import { findExample } from "./examples/example.ts";
-import { hashParams } from "./mnist/trainer.ts";
+import { hashParams } from "./hash-params.ts";
 
 export interface Parameters {
   name: ExampleName;

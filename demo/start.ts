@@ -7,7 +7,7 @@ import { Argument, Command, InvalidArgumentError } from "commander";
 import { runPage } from "../test/browser/serve.ts";
 import { CATALOGUE, EXAMPLE_NAMES, type ExampleName } from "./examples/catalogue.ts";
 import { GROUP_HEADINGS, groupRows, TENSOR_HEADINGS, tensorRows } from "./mnist/figures-table.ts";
-import { addFigures, addRecords, addTest, emptyHistory } from "./mnist/history.ts";
+import { addFigures, addRecords, addTest, emptyHistory, plotted } from "./mnist/history.ts";
 import type { TrainingLog } from "./mnist/log.ts";
 import { fashionRoutes, mnistRoutes } from "./mnist-files.ts";
 import { renderReport } from "./report/render.ts";
@@ -124,15 +124,6 @@ const log: TrainingLog = {
   last: last!,
   history,
 };
-
-/** Four of the tensors: the weights, from the first to the last layer. */
-function plotted(tensors: readonly string[]): string[] {
-  if (tensors.length <= 4) return [...tensors];
-  const weights = tensors.filter((tensor) => tensor.endsWith(".weight") && !/^(bn|ln)/.test(tensor));
-  return [0, 1, 2, 3]
-    .map((k) => weights[Math.round((k * (weights.length - 1)) / 3)]!)
-    .filter((each, k, all) => all.indexOf(each) === k);
-}
 
 const out = new URL("out/", ROOT);
 await mkdir(out, { recursive: true });

@@ -1,12 +1,12 @@
 /** `npm run dev` serves this folder; `vite build demo` makes a folder for any static host. */
 import { defineConfig, type Plugin } from "vite";
-import { mnistRoutes } from "./mnist-files.ts";
+import { fashionRoutes, mnistRoutes } from "./mnist-files.ts";
 
-/** Serves the MNIST files under `mnist/`, and puts them into a build. */
-function mnist(): Plugin {
-  const routes = mnistRoutes();
+/** Serves the files of MNIST and Fashion-MNIST under `mnist/` and `fashion-mnist/`, and puts them into a build. */
+function images(): Plugin {
+  const routes = { ...mnistRoutes(), ...fashionRoutes() };
   return {
-    name: "mnist",
+    name: "images",
     configureServer(server) {
       server.middlewares.use((request, response, next) => {
         const bytes = routes[(request.url ?? "").split("?")[0]!]?.();
@@ -27,7 +27,7 @@ function mnist(): Plugin {
 export default defineConfig({
   // Relative, so that a build works below any path.
   base: "./",
-  plugins: [mnist()],
+  plugins: [images()],
   server: { fs: { allow: [".."] } },
   build: { outDir: "../out/demo", emptyOutDir: true, chunkSizeWarningLimit: 1000 },
 });

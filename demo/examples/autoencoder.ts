@@ -1,13 +1,13 @@
 /** An autoencoder: an image of MNIST through 16 numbers and back. */
 import { adamw } from "../../src/index.ts";
 import { bceWithLogits, type DataSet, linear, relu, sequential } from "../../src/nn/index.ts";
-import { warmCosine } from "../mnist/setup.ts";
 import type { Example } from "./example.ts";
 import { loadImages } from "./images.ts";
+import { warmCosine } from "./warm-cosine.ts";
 
 export const autoencoder: Example = {
-  async load() {
-    const { data, test, count } = await loadImages("mnist");
+  async load(onProgress) {
+    const { data, test, count } = await loadImages("mnist", onProgress);
     // What comes out is to be what went in: the same bytes, held once.
     const own = ({ input }: DataSet): DataSet => ({ input, target: input });
     return { data: own(data), test: own(test), count };

@@ -10,16 +10,29 @@ import {
   sequential,
   type Training,
 } from "../../src/nn/index.ts";
-import { warmCosine } from "../mnist/setup.ts";
 import type { Example } from "./example.ts";
 import { write } from "./grammar.ts";
+import { warmCosine } from "./warm-cosine.ts";
 
-const CONTEXT = 24;
-const ALPHABET = " .abcdefghijklmnopqrstuvwxyz";
+/** Characters that the next one is told from. */
+export const CONTEXT = 24;
+export const ALPHABET = " .abcdefghijklmnopqrstuvwxyz";
 const TRAINING = write(60_000, 1);
 const TEST = write(6_000, 2);
 
-const tokensOf = (text: string) => Uint32Array.from(text, (character) => ALPHABET.indexOf(character));
+export const tokensOf = (text: string) => Uint32Array.from(text, (character) => ALPHABET.indexOf(character));
+
+const WORDS = new Set(TRAINING.text.split(/[ .]+/));
+
+/** Whether the text has this word. */
+export const isWord = (word: string) => WORDS.has(word);
+
+/** Beginnings of `CONTEXT` characters, from the text that it has not seen. */
+export const beginnings = (count: number) =>
+  Array.from({ length: count }, (_, k) => {
+    const from = TEST.text.indexOf(". ", k * Math.floor(TEST.text.length / (count + 1))) + 2;
+    return TEST.text.slice(from, from + CONTEXT);
+  });
 
 /** Every window of the text, and the character behind it. */
 function windows(text: string) {

@@ -1,9 +1,9 @@
 /** A small convolutional network on MNIST. */
 import { adamw, decayGroups } from "../../src/index.ts";
 import { conv2d, crossEntropy, flatten, linear, maxPool2d, relu, sequential } from "../../src/nn/index.ts";
-import { warmCosine } from "../mnist/setup.ts";
 import type { Example } from "./example.ts";
 import { loadImages, MNIST_BYTES } from "./images.ts";
+import { warmCosine } from "./warm-cosine.ts";
 
 export const convolutional = () =>
   sequential(
@@ -16,7 +16,7 @@ export const convolutional = () =>
   );
 
 export const cnn: Example = {
-  load: () => loadImages("mnist"),
+  load: (onProgress) => loadImages("mnist", onProgress),
   recipe(steps) {
     const model = convolutional();
     return {

@@ -11,10 +11,13 @@ export interface Loaded {
   readonly data: DataSet;
   readonly test: DataSet;
   readonly count: number;
+  /** What the classes are called, where they are not the digits. */
+  readonly names?: readonly string[];
 }
 
 export interface Example {
-  load(): Promise<Loaded>;
+  /** @param onProgress gets the loaded fraction, 0 to 1 */
+  load(onProgress?: (fraction: number) => void): Promise<Loaded>;
   /** @param steps batches of the whole run, for the schedule */
   recipe(steps: number): Recipe;
   /** What else there is to tell in the end: a name and a value. */

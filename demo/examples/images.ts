@@ -5,9 +5,15 @@ import type { Loaded } from "./example.ts";
 
 const dataSet = ({ pixels, labels }: Split): DataSet => ({ input: pixels, target: labels });
 
-export async function loadImages(name: "mnist" | "fashion-mnist"): Promise<Loaded> {
-  const { train, test } = await loadMnist(`/${name}/`);
-  return { data: dataSet(train), test: dataSet(test), count: train.count };
+const CLOTHES = ["T-shirt", "Trousers", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Boot"];
+
+export async function loadImages(
+  name: "mnist" | "fashion-mnist",
+  onProgress?: (fraction: number) => void,
+): Promise<Loaded> {
+  const { train, test } = await loadMnist(`${import.meta.env.BASE_URL}${name}/`, onProgress);
+  const names = name === "fashion-mnist" ? { names: CLOTHES } : {};
+  return { data: dataSet(train), test: dataSet(test), count: train.count, ...names };
 }
 
 /** What the bytes stand for, from mean and standard deviation of all training pixels (of 1). */

@@ -1,6 +1,6 @@
 /** The course of a run as columns, ready for charts and for JSON. The live page, the terminal and the report share it. */
 import type { Figures } from "../../src/index.ts";
-import type { StepRecord } from "./trainer.ts";
+import type { StepRecord } from "../../src/nn/index.ts";
 
 /** Figures of one tensor, a value for each monitored step. */
 export interface TensorColumns {
@@ -70,4 +70,13 @@ export function addTest({ tests }: History, step: number, test: { loss: number; 
 /** The group that decay is about: the one with the largest weight decay. */
 export function mostDecayed(f: Figures): Figures["groups"][string] {
   return Object.values(f.groups).reduce((most, group) => (group.weightDecay > most.weightDecay ? group : most));
+}
+
+/** Which tensors are plotted, at most four: the weights, from the first to the last layer. */
+export function plotted(tensors: readonly string[]): string[] {
+  if (tensors.length <= 4) return [...tensors];
+  const weights = tensors.filter((tensor) => tensor.endsWith(".weight") && !/^(bn|ln)/.test(tensor));
+  return [0, 1, 2, 3]
+    .map((k) => weights[Math.round((k * (weights.length - 1)) / 3)]!)
+    .filter((each, k, all) => all.indexOf(each) === k);
 }

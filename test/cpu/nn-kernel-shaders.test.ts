@@ -52,6 +52,12 @@ const convolutions: Omit<conv2d.Conv2dShape, "bytes">[] = [
 // Lines of 5 and 4 pixels.
 convolutions.push({ ...image, inWidth: 5, kernel: [3, 3] as const, padding: [1, 1] as const, groups: 1 });
 convolutions.push({ ...image, inWidth: 4, kernel: [3, 3] as const, padding: [1, 1] as const, groups: 1 });
+// Stride 2, also depthwise; 1 x 1.
+convolutions.push({ ...image, kernel: [3, 3] as const, stride: [2, 2] as const, padding: [1, 1] as const });
+convolutions.push({ ...image, outChannels: 4, kernel: [3, 3] as const, stride: [2, 2] as const, groups: 4 });
+convolutions.push({ ...image, kernel: [1, 1] as const });
+convolutions.push({ ...image, inHeight: 8, kernel: [1, 1] as const });
+convolutions.push({ ...image, kernel: [1, 1] as const, stride: [2, 2] as const });
 const pools = [
   { rows, channels: 3, inHeight: 8, inWidth: 6, kernel: [2, 2] as const },
   { rows, channels: 3, inHeight: 7, inWidth: 6, kernel: [2, 2] as const },

@@ -12,7 +12,6 @@ import { MEASURE } from "../../src/kernels/measure.ts";
 import { UPDATE_FIGURES } from "../../src/kernels/norm-figures.ts";
 import { PLAIN_DECAY, UPDATE } from "../../src/kernels/update.ts";
 import type { WgslFile } from "../../src/kernels/wgsl.ts";
-import { batchGather } from "../../src/nn/batch.ts";
 import { linearForward, linearInputGradient, linearWeightGradient } from "../../src/nn/linear.ts";
 import { stripWgsl } from "../../vite-wgsl.ts";
 import { KERNELS, linksOf } from "../kernel-table.ts";
@@ -142,7 +141,6 @@ describe("training kit", () => {
       floats.flatMap((s) => both.map((inputRelu) => linearInputGradient(device, "l", s, { inputRelu }))),
     "linear-weight-gradient": () =>
       shapes.flatMap((s) => both.map((on) => linearWeightGradient(device, "l", s, { accumulate: on, bias: on }))),
-    "batch-gather": () => [batchGather(device, "l", { rows: 8, features: 7 })],
   };
 
   test("every kernel of shaders/nn is in this table", () => {

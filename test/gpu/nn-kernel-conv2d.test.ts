@@ -26,23 +26,29 @@ function caseOf(samples: number, shape: Omit<Case["shape"], "rows">): Case {
   return { samples, shape: { rows: rowsOf(samples), ...shape }, sizes: { samples, ...shape, outHeight, outWidth } };
 }
 
-/** Every third shape has a 3 x 3 kernel of stride 1, which has kernels of its own (and they compile slowly). */
+/**
+ * Shapes by turns for each of the kernels: 3 x 3 of stride 1, of stride 2, and of any stride and dilation; 1 x 1 of stride 1 and
+ * of any; and whatever comes. A quarter of them has groups, half of these depthwise.
+ */
 function randomCase(seed: number): Case {
   const pick = picker(1, seed);
-  const plain = seed % 3 === 0;
   const pair = (lo: number, hi: number): Pair => [pick(lo, hi), pick(lo, hi)];
+  const kind = (["plain", "strided", "spread", "point", "strided point", "any"] as const)[seed % 6]!;
   const groups = pick(1, 4) === 1 ? pick(2, 3) : 1;
-  const kernel = plain ? ([3, 3] as const) : pair(1, 4);
-  const dilation = plain ? ([1, 1] as const) : pair(1, 2);
-  const padding = plain ? pair(0, 2) : pair(0, 3);
+  const depthwise = groups > 1 && pick(0, 1) === 1;
+  const point = kind.endsWith("point");
+  const kernel = point ? ([1, 1] as const) : kind === "any" ? pair(1, 4) : ([3, 3] as const);
+  const dilation = kind === "any" || kind === "spread" ? pair(1, 2) : ([1, 1] as const);
+  const stride = { plain: [1, 1] as const, strided: [2, 2] as const, point: [1, 1] as const }[kind as "plain"];
+  const padding = point ? ([0, 0] as const) : kind === "any" ? pair(0, 3) : pair(0, 2);
   const least = (i: 0 | 1) => Math.max(1, dilation[i] * (kernel[i] - 1) + 1 - 2 * padding[i]);
   return caseOf(pick(1, 4), {
-    inChannels: groups * pick(1, 5),
-    outChannels: groups * pick(1, 5),
-    inHeight: least(0) + pick(0, 5),
-    inWidth: least(1) + pick(0, 6),
+    inChannels: groups * (depthwise ? 1 : pick(1, 6)),
+    outChannels: groups * (depthwise ? 1 : pick(1, 6)),
+    inHeight: least(0) + pick(0, 7),
+    inWidth: least(1) + pick(0, 10),
     kernel,
-    stride: plain ? [1, 1] : pair(1, 3),
+    stride: stride ?? pair(1, 3),
     padding,
     dilation,
     groups,

@@ -1,13 +1,25 @@
 /** Two-dimensional convolution: forward, and backward to its input and to its parameters. */
 import biasNone from "../../../shaders/nn/bias-gradient/none.wgsl?raw";
 import biasSome from "../../../shaders/nn/bias-gradient/some.wgsl?raw";
+import sharesText from "../../../shaders/nn/conv2d/shares.wgsl?raw";
 import weightGradient from "../../../shaders/nn/conv2d/weight-gradient.wgsl?raw";
 import weightGradient3x3 from "../../../shaders/nn/conv2d/weight-gradient-3x3.wgsl?raw";
 import weightGradientSum from "../../../shaders/nn/conv2d/weight-gradient-sum.wgsl?raw";
 import type { KernelOf } from "../dispatch.ts";
 import { Operation } from "../dispatch.ts";
 import type { ByteInput } from "../linear.ts";
-import { direct, type Extent, isPlain3x3, type Planes, sourceOf, strideOf, transposed } from "./convolve.ts";
+import {
+  direct,
+  type Extent,
+  is3x3,
+  LINES,
+  type Planes,
+  sourceOf,
+  strideOf,
+  taps as tapsOf,
+  transposed,
+  windowsOf,
+} from "./convolve.ts";
 import { FLAT_INDEX, flatGrid } from "./grid.ts";
 import type { Steps } from "./steps.ts";
 
@@ -106,8 +118,9 @@ export async function conv2dWeightGradient(
   const planes = planesOf(shape);
   const { rows, groups } = planes;
   const [ins, outs] = [planes.inChannels, planes.outChannels];
-  const plain = isPlain3x3(planes);
+  const plain = is3x3(planes);
   const taps = planes.kernel[0] * planes.kernel[1];
+  const weights = groups * outs * ins * taps;
   const inTiles = plain ? ins : Math.ceil(ins / 4) * taps;
   const tiles = groups * Math.ceil(outs / 4) * inTiles;
   // Enough invocations for a GPU. With few weights that takes many shares of the batch.
@@ -121,27 +134,18 @@ export async function conv2dWeightGradient(
     SHARES: shares,
     SHARE_ROWS: shareRows,
     GROUPS: groups,
-    IN_CHANNELS: ins,
-    IN_HEIGHT: planes.inExtent[0],
-    IN_WIDTH: planes.inExtent[1],
-    IN_STRIDE: strideOf(groups * ins, planes.inExtent),
+    SOURCE_CHANNELS: ins,
+    SOURCE_HEIGHT: planes.inExtent[0],
+    SOURCE_WIDTH: planes.inExtent[1],
+    SOURCE_STRIDE: strideOf(groups * ins, planes.inExtent),
     OUT_CHANNELS: outs,
     OUT_HEIGHT: planes.outExtent[0],
     OUT_WIDTH: planes.outExtent[1],
     OUT_STRIDE: strideOf(groups * outs, planes.outExtent),
-    PAD_Y: planes.padding[0],
-    PAD_X: planes.padding[1],
+    WEIGHTS: weights,
+    ...windowsOf(planes),
     ...source.constants,
   };
-  const windows = {
-    KERNEL_Y: planes.kernel[0],
-    KERNEL_X: planes.kernel[1],
-    STRIDE_Y: planes.stride[0],
-    STRIDE_X: planes.stride[1],
-    DILATION_Y: planes.dilation[0],
-    DILATION_X: planes.dilation[1],
-  };
-  const weights = groups * outs * ins * taps;
   const sumGrid = flatGrid(weights + groups * outs);
   const bindings = bias ? SUM.bindings : SUM.bindings.slice(0, 2);
   const biasFile = bias
@@ -152,8 +156,8 @@ export async function conv2dWeightGradient(
       device,
       label,
       plain ? SHARED_3X3 : SHARED,
-      { ...FLAT_INDEX, source: source.file },
-      plain ? constants : { ...constants, ...windows },
+      { ...FLAT_INDEX, ...LINES, ...SHARES, source: source.file },
+      plain ? constants : { ...constants, ...tapsOf(planes) },
       grid,
     ),
     Operation.compile(
@@ -184,6 +188,8 @@ export async function conv2dWeightGradient(
 
 /** Invocations that a share of the batch is made small for. */
 const WANTED_INVOCATIONS = 2048;
+
+const SHARES = { "nn/conv2d/shares": { path: "nn/conv2d/shares.wgsl", text: sharesText } };
 
 type Shared = Operation<"source" | "outputGradient" | "sums">;
 

@@ -2,17 +2,24 @@
  * The two kernels that convolutions and transposed convolutions share: what the one does forward, the other does backward to
  * its input.
  */
-import directText from "../../../shaders/nn/conv2d/direct.wgsl?raw";
+import anyText from "../../../shaders/nn/conv2d/any.wgsl?raw";
+import four from "../../../shaders/nn/conv2d/channels/four.wgsl?raw";
+import one from "../../../shaders/nn/conv2d/channels/one.wgsl?raw";
 import direct3x3Text from "../../../shaders/nn/conv2d/direct-3x3.wgsl?raw";
 import bias from "../../../shaders/nn/conv2d/epilogue/bias.wgsl?raw";
 import mask from "../../../shaders/nn/conv2d/epilogue/mask.wgsl?raw";
 import plain from "../../../shaders/nn/conv2d/epilogue/plain.wgsl?raw";
+import kernels from "../../../shaders/nn/conv2d/kernels.wgsl?raw";
+import lines from "../../../shaders/nn/conv2d/lines.wgsl?raw";
+import planesText from "../../../shaders/nn/conv2d/planes.wgsl?raw";
+import backward from "../../../shaders/nn/conv2d/reach/backward.wgsl?raw";
+import forward from "../../../shaders/nn/conv2d/reach/forward.wgsl?raw";
 import bytesText from "../../../shaders/nn/conv2d/source/bytes.wgsl?raw";
 import f32Text from "../../../shaders/nn/conv2d/source/f32.wgsl?raw";
 import floats from "../../../shaders/nn/conv2d/target/floats.wgsl?raw";
 import pairs from "../../../shaders/nn/conv2d/target/pairs.wgsl?raw";
 import quads from "../../../shaders/nn/conv2d/target/quads.wgsl?raw";
-import transposedText from "../../../shaders/nn/conv2d/transposed.wgsl?raw";
+import transposed3x3Text from "../../../shaders/nn/conv2d/transposed-3x3.wgsl?raw";
 import type { Kernel } from "../../kernels/kernel.ts";
 import type { WgslFile } from "../../kernels/wgsl.ts";
 import { quadsOf } from "../activation.ts";
@@ -66,9 +73,9 @@ function targetOf([, width]: Extent): WgslFile {
   return { path: "nn/conv2d/target/floats.wgsl", text: floats };
 }
 
-/** Whether the register-tiled kernels for 3 x 3 apply. */
-export function isPlain3x3({ kernel, stride, dilation }: Planes): boolean {
-  return [...kernel].every((k) => k === 3) && [...stride, ...dilation].every((s) => s === 1);
+/** Whether the kernels for 3 x 3 apply. */
+export function is3x3({ kernel }: Planes): boolean {
+  return kernel[0] === 3 && kernel[1] === 3;
 }
 
 /** Floats of a row of `channels` planes. */
@@ -93,13 +100,11 @@ export function direct<Name extends string>(
   epilogue: Epilogue,
   names: Names<Name>,
 ): Promise<Operation<Name>> {
-  const fast = isPlain3x3(planes);
-  const file: Text = fast ? DIRECT_3X3 : DIRECT;
   const source = { channels: planes.inChannels, extent: planes.inExtent };
   const target = { channels: planes.outChannels, extent: planes.outExtent };
-  const [PAD_Y, PAD_X] = planes.padding;
-  const constants = { PAD_Y, PAD_X, ...(fast ? { FLIPPED: 0 } : windows(planes)) };
-  return convolve(device, label, file, planes, source, target, sourceOf(planes), epilogue, constants, names);
+  const constants = { ...windowsOf(planes), ...(is3x3(planes) ? {} : taps(planes)) };
+  const text = is3x3(planes) ? DIRECT_3X3 : FORWARD;
+  return convolve(device, label, text, planes, source, target, sourceOf(planes), epilogue, constants, names);
 }
 
 /** From `out` to `in`: a convolution backward to its input, or a transposed one forward. */
@@ -110,39 +115,81 @@ export function transposed<Name extends string>(
   epilogue: Epilogue,
   names: Names<Name>,
 ): Promise<Operation<Name>> {
-  const fast = isPlain3x3(planes);
-  const file: Text = fast ? DIRECT_3X3 : TRANSPOSED;
+  const { text, constants } = backwardOf(planes);
   const source = { channels: planes.outChannels, extent: planes.outExtent };
   const target = { channels: planes.inChannels, extent: planes.inExtent };
-  const [y, x] = planes.padding;
-  const constants = fast ? { PAD_Y: 2 - y, PAD_X: 2 - x, FLIPPED: 1 } : { PAD_Y: y, PAD_X: x, ...windows(planes) };
   const fromFloats = sourceOf({ ...planes, bytes: undefined });
-  return convolve(device, label, file, planes, source, target, fromFloats, epilogue, constants, names);
+  return convolve(device, label, text, planes, source, target, fromFloats, epilogue, constants, names);
+}
+
+/** The kernel from `out` to `in`. */
+function backwardOf(planes: Planes): { text: Text; constants: Readonly<Record<string, number>> } {
+  const { stride, padding, dilation } = planes;
+  const windows = windowsOf(planes);
+  const every = (pair: Extent, value: number) => pair[0] === value && pair[1] === value;
+  if (is3x3(planes) && every(stride, 1)) {
+    const [PAD_Y, PAD_X] = [2 * dilation[0] - padding[0], 2 * dilation[1] - padding[1]];
+    return { text: DIRECT_3X3, constants: { ...windows, PAD_Y, PAD_X, FLIPPED: 1 } };
+  }
+  // It walks over the source, and that without leaving any out.
+  if (is3x3(planes) && every(stride, 2) && every(dilation, 1))
+    return { text: TRANSPOSED_3X3, constants: { ...windows, STRIDE_Y: 1, STRIDE_X: 1 } };
+  return { text: BACKWARD, constants: { ...windows, ...taps(planes) } };
 }
 
 interface Text extends Pick<Kernel, "name" | "file" | "entryPoint"> {
-  /** Lines of a register tile, which is 4 pixels wide and 4 channels deep. */
-  readonly lines: number;
+  readonly imports: Readonly<Record<string, WgslFile>>;
+  /** Pixels of a register tile. */
+  readonly tile: Extent;
 }
 
-const DIRECT: Text = {
-  name: "conv2d-direct",
-  file: { path: "nn/conv2d/direct.wgsl", text: directText },
-  entryPoint: "conv2d_direct",
-  lines: 2,
+const PLANES: Readonly<Record<string, WgslFile>> = {
+  ...FLAT_INDEX,
+  "nn/conv2d/planes": { path: "nn/conv2d/planes.wgsl", text: planesText },
 };
-const TRANSPOSED: Text = {
-  name: "conv2d-transposed",
-  file: { path: "nn/conv2d/transposed.wgsl", text: transposedText },
-  entryPoint: "conv2d_transposed",
-  lines: 2,
+
+/** Lines of the source as kernels for 3 x 3 see them. */
+export const LINES: Readonly<Record<string, WgslFile>> = {
+  "nn/conv2d/lines": { path: "nn/conv2d/lines.wgsl", text: lines },
 };
+
+const OF_3X3 = {
+  ...PLANES,
+  ...LINES,
+  "nn/conv2d/kernels": { path: "nn/conv2d/kernels.wgsl", text: kernels },
+};
+
 const DIRECT_3X3: Text = {
   name: "conv2d-3x3",
   file: { path: "nn/conv2d/direct-3x3.wgsl", text: direct3x3Text },
   entryPoint: "conv2d_3x3",
-  lines: 4,
+  imports: OF_3X3,
+  tile: [4, 4],
 };
+const TRANSPOSED_3X3: Text = {
+  name: "conv2d-3x3-transposed",
+  file: { path: "nn/conv2d/transposed-3x3.wgsl", text: transposed3x3Text },
+  entryPoint: "conv2d_3x3_transposed",
+  imports: OF_3X3,
+  tile: [4, 8],
+};
+const FORWARD: Text = {
+  name: "conv2d-any",
+  file: { path: "nn/conv2d/any.wgsl", text: anyText },
+  entryPoint: "conv2d_any",
+  imports: { ...PLANES, reach: { path: "nn/conv2d/reach/forward.wgsl", text: forward } },
+  tile: [4, 4],
+};
+const BACKWARD: Text = {
+  ...FORWARD,
+  imports: { ...PLANES, reach: { path: "nn/conv2d/reach/backward.wgsl", text: backward } },
+};
+
+/** How many channels a register tile has. */
+const CHANNELS = {
+  one: { path: "nn/conv2d/channels/one.wgsl", text: one },
+  four: { path: "nn/conv2d/channels/four.wgsl", text: four },
+} as const;
 
 interface Side {
   readonly channels: number;
@@ -152,7 +199,7 @@ interface Side {
 function convolve<Name extends string>(
   device: GPUDevice,
   label: string,
-  { name, file, entryPoint, lines }: Text,
+  { name, file, entryPoint, imports, tile }: Text,
   { rows, groups }: Planes,
   source: Side,
   target: Side,
@@ -162,7 +209,9 @@ function convolve<Name extends string>(
   names: Names<Name>,
 ): Promise<Operation<Name>> {
   const [height, width] = target.extent;
-  const tiles = Math.ceil(height / lines) * Math.ceil(width / 4) * Math.ceil(target.channels / 4);
+  const deep = target.channels > 1;
+  const TILE_CHANNELS = deep ? 4 : 1;
+  const tiles = Math.ceil(height / tile[0]) * Math.ceil(width / tile[1]) * Math.ceil(target.channels / TILE_CHANNELS);
   const { grid, WORKGROUP_SIZE } = flatGrid(rows * groups * tiles);
   const bindings: [Name, "read" | "write"][] = [
     [names.source, "read"],
@@ -171,8 +220,9 @@ function convolve<Name extends string>(
   ];
   if (epilogue.kind !== "plain") bindings.push([names.extra, "read"]);
   const kernel = { name, file, entryPoint, bindings } as unknown as KernelOf<Operation<Name>>;
-  const imports = {
-    ...FLAT_INDEX,
+  const linked = {
+    ...imports,
+    channels: deep ? CHANNELS.four : CHANNELS.one,
     source: elements.file,
     epilogue: EPILOGUES[epilogue.kind]!,
     target: targetOf(target.extent),
@@ -189,19 +239,28 @@ function convolve<Name extends string>(
     TARGET_HEIGHT: height,
     TARGET_WIDTH: width,
     TARGET_STRIDE: strideOf(groups * target.channels, target.extent),
+    TILE_HEIGHT: tile[0],
+    TILE_WIDTH: tile[1],
+    TILE_CHANNELS,
     ...elements.constants,
     ...(epilogue.relu === undefined ? {} : { RELU: Number(epilogue.relu) }),
   };
-  return Operation.compile(device, label, kernel, imports, { ...sizes, ...constants }, grid);
+  return Operation.compile(device, label, kernel, linked, { ...sizes, ...constants }, grid);
 }
 
-function windows({ kernel, stride, dilation }: Planes): Record<string, number> {
+/** Where windows are. */
+export function windowsOf({ stride, padding, dilation }: Planes): Record<string, number> {
   return {
-    KERNEL_Y: kernel[0],
-    KERNEL_X: kernel[1],
     STRIDE_Y: stride[0],
     STRIDE_X: stride[1],
+    PAD_Y: padding[0],
+    PAD_X: padding[1],
     DILATION_Y: dilation[0],
     DILATION_X: dilation[1],
   };
+}
+
+/** How large they are, for kernels that are for any size. */
+export function taps({ kernel }: Planes): Record<string, number> {
+  return { KERNEL_Y: kernel[0], KERNEL_X: kernel[1] };
 }

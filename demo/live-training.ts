@@ -1,0 +1,119 @@
+/** What the live page trains: an example, through `fit`, with an optimizer that can be exchanged on the way. */
+import { createOptimizer, type OptimizerOptions, type ParamSpec } from "../src/index.ts";
+import { compile, type FitCheckpoint, type Training, fit as train } from "../src/nn/index.ts";
+import type { Loaded, Recipe } from "./examples/example.ts";
+
+/** What the optimizer is, but for the parameters. */
+export type LiveChoice = Omit<OptimizerOptions, "params" | "monitor" | "label">;
+
+/** What is trained. */
+export interface LiveSubject {
+  readonly device: GPUDevice;
+  readonly recipe: Recipe;
+  readonly loaded: Loaded;
+  readonly batchSize: number;
+  readonly seed: number;
+}
+
+/** Samples one after the other, as the model takes them. */
+export type Samples = Uint8Array | Float32Array | Uint32Array;
+
+/** Figures of every so many steps: no more of them under way than the optimizer has room for. */
+const FIGURES_EVERY = 4;
+/** The page says when it is enough, and when to test. */
+const NO_END = 10_000;
+
+export class LiveTraining {
+  readonly subject: LiveSubject;
+  /** Step of the run at which the present optimizer began. */
+  offset = 0;
+  #training!: Training;
+  #controller!: AbortController;
+
+  private constructor(subject: LiveSubject) {
+    this.subject = subject;
+  }
+
+  static async create(subject: LiveSubject, choice: LiveChoice): Promise<LiveTraining> {
+    const made = new LiveTraining(subject);
+    await made.#build(subject.recipe.model.init(subject.seed), choice);
+    return made;
+  }
+
+  /** The present one; another one after {@link restart} and {@link replaceOptimizer}. */
+  get training(): Training {
+    return this.#training;
+  }
+
+  /** Ends the training after the batches under way. */
+  stop(): void {
+    this.#controller.abort();
+  }
+
+  /** Begins again from the initial parameters. Not while it is iterated. */
+  async restart(choice: LiveChoice): Promise<void> {
+    const { model } = this.subject.recipe;
+    await this.#rebuild(model.init(this.subject.seed), choice);
+  }
+
+  /** Goes on with another optimizer from the parameters as they are; its state begins anew. Not while it is iterated. */
+  async replaceOptimizer(choice: LiveChoice): Promise<void> {
+    const checkpoint = await this.#training.checkpoint();
+    const params = Object.entries(checkpoint.optimizer.tensors).map(([name, { shape, param }]) => ({
+      ...{ name, shape, data: param },
+    }));
+    await this.#rebuild(params, choice, checkpoint);
+  }
+
+  /** What the model makes of samples, as in tests: with averaged parameters where there are some. */
+  async predict(samples: Samples, count: number): Promise<Float32Array> {
+    const { plan, optimizer } = this.#training;
+    const features = samples.length / count;
+    const outputs: Promise<Float32Array>[] = [];
+    for (let first = 0; first < count; first += plan.batchSize) {
+      const size = Math.min(plan.batchSize, count - first);
+      // Whatever is submitted here runs between two steps of the training.
+      optimizer.eval();
+      plan.write(samples.subarray(first * features, (first + size) * features));
+      plan.evaluateBatch({ count: size });
+      outputs.push(plan.readOutput(size));
+      optimizer.train();
+    }
+    const parts = await Promise.all(outputs);
+    const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const part of parts) {
+      all.set(part, at);
+      at += part.length;
+    }
+    return all;
+  }
+
+  async #rebuild(params: readonly ParamSpec[], choice: LiveChoice, from?: FitCheckpoint): Promise<void> {
+    const old = this.#training;
+    await this.#build(params, choice, from);
+    old.destroy();
+    old.plan.destroy();
+    old.optimizer.destroy();
+  }
+
+  async #build(params: readonly ParamSpec[], choice: LiveChoice, from?: FitCheckpoint): Promise<void> {
+    const { device, recipe, loaded, batchSize, seed } = this.subject;
+    const { model, loss, bytes, optimizer: _, ...schedule } = recipe;
+    const optimizer = await createOptimizer(device, {
+      ...choice,
+      ...{ params, monitor: { every: FIGURES_EVERY }, label: "live" },
+    });
+    const plan = await compile(device, model, { batchSize, loss, optimizer, ...(bytes && { bytes }) });
+    const controller = new AbortController();
+    this.#training = await train({
+      ...schedule,
+      ...{ plan, seed, data: loaded.data, test: loaded.test, epochs: NO_END, evaluateEvery: NO_END },
+      signal: controller.signal,
+      // Everything but the optimizer, whose parameters are those of the checkpoint already.
+      ...(from && { resume: { ...from, optimizer: await optimizer.stateDict() } }),
+    });
+    this.#controller = controller;
+    this.offset = this.#training.step;
+  }
+}
