@@ -1,7 +1,6 @@
 // Stage 1a, factor: second moments of matrices by row and by column, before `prepare`. A tensor is seen as [outer, rows, cols, inner];
 //   R[o, i, k] <- beta R + (1 - beta) mean over j of s(g[o, i, j, k])
 //   C[o, j, k] <- beta C + (1 - beta) mean over i of s(g[o, i, j, k])        s: `factor_square` of the rule
-// and in a second pass (MEANS)  B[o, k] = mean over i of R[o, i, k].
 // The chunks of a tensor share these numbers; one invocation makes a lane of them at a time.
 
 #import lib/records
@@ -17,7 +16,6 @@
 #import decay
 
 override WORKGROUP_SIZE: u32 = 64;
-override MEANS: bool = false;
 
 @group(0) @binding(0) var<uniform> header: Header;
 @group(0) @binding(1) var<uniform> window: Window;
@@ -45,26 +43,20 @@ fn factor_share(c: u32, chunk: vec4u, tensor: vec4u, lane: u32) {
   if (factored.rows == 0u) { return; }
   let begin = chunk.y - chunk.w / LANES;      // of the tensor in its window
   let outer = factored.size / (factored.rows * factored.cols * factored.inner);
-  let count = select(outer * (factored.rows + factored.cols), outer, MEANS) * factored.inner;
+  let count = outer * (factored.rows + factored.cols) * factored.inner;
   let lanes = (count + LANES - 1u) / LANES;
   let chunks = table[chunk.x + 1u].w - tensor.w;
   let share = (lanes + chunks - 1u) / chunks;
   let first = (c - tensor.w) * share;
   for (var q = first + lane; q < min(first + share, lanes); q += WORKGROUP_SIZE) {
-    var first_number = q * LANES;
-    if (MEANS) { first_number += means_begin(); }
-    var kept = load_extra_lane(first_number);
+    var kept = load_extra_lane(q * LANES);
     for (var i = 0u; i < LANES; i++) {
       let entry = q * LANES + i;
       if (entry >= count) { break; }
-      if (MEANS) {
-        kept = lane_set(kept, i, mean_of_rows(entry));
-      } else {
-        let toward = mean_of_squares(entry, begin, outer, opened);
-        kept = lane_set(kept, i, factor_mean(lane_get(kept, i), toward, opened.step_row));
-      }
+      let toward = mean_of_squares(entry, begin, outer, opened);
+      kept = lane_set(kept, i, factor_mean(lane_get(kept, i), toward, opened.step_row));
     }
-    store_extra_lane(first_number, kept);
+    store_extra_lane(q * LANES, kept);
   }
 }
 
@@ -83,10 +75,11 @@ fn mean_of_squares(entry: u32, begin: u32, outer: u32, opened: Opened) -> f32 {
 // In blocks of 32, so that the rounding of a long sum stays small.
 fn sum_of_squares(begin: u32, first: u32, stride: u32, count: u32, opened: Opened) -> f32 {
   let group = opened.group;
+  let end = bounded(count, max(arrayLength(&params), arrayLength(&grads)));
   var outer = 0.0;
-  for (var block = 0u; block < count; block += 32u) {
+  for (var block = 0u; block < end; block += 32u) {
     var inner = 0.0;
-    for (var m = block; m < min(block + 32u, count); m++) {
+    for (var m = block; m < min(block + 32u, end); m++) {
       let e = first + m * stride;
       let at = begin + e / LANES;
       let raw = clipped_gradient(load_grad(at), at, opened.factor, group.clip_value);
@@ -96,16 +89,4 @@ fn sum_of_squares(begin: u32, first: u32, stride: u32, count: u32, opened: Opene
     outer += inner;
   }
   return outer;
-}
-
-fn mean_of_rows(entry: u32) -> f32 {
-  let n = factored.inner;
-  let first = (entry / n) * factored.rows * n + entry % n;
-  var sum = 0.0;
-  for (var block = 0u; block < factored.rows; block += 32u) {
-    var inner = 0.0;
-    for (var i = block; i < min(block + 32u, factored.rows); i++) { inner += load_extra(first + i * n); }
-    sum += inner;
-  }
-  return sum / f32(factored.rows);
 }

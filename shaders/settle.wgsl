@@ -16,6 +16,7 @@ override RULE: u32 = 0;           // which of the optimizer's rules this is
 override BY_UPDATE: bool = false; // as in lib/chunk.wgsl
 override SUMS: bool = false;      // there are sums of `prepare`
 
+fn load_param(at: u32) -> Lane { return 0.0; }
 fn load_state(slot: u32, at: u32) -> Lane { return 0.0; }
 fn store_state(slot: u32, at: u32, value: Lane) {}
 fn element_ids(at: u32) -> LaneBits { return at; }

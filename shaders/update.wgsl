@@ -18,6 +18,7 @@
 #import lib/group-record
 #import lib/gradient
 #import lib/chunk
+#import begin
 #import decay
 #import finish
 #import average

@@ -15,7 +15,16 @@ import { CAUTIOUS_PREPARATION, PREPARE, RULE_PREPARATION } from "../src/kernels/
 import { CAUTIOUS_SETTLEMENT, SETTLE, TENSOR_SETTLEMENT, TOGETHER_SETTLEMENT } from "../src/kernels/settle.ts";
 import { F32, F32X4, type Storage } from "../src/kernels/storage.ts";
 import { SUMMARIZE } from "../src/kernels/summarize.ts";
-import { NO_AVERAGE, NO_FIGURES, NO_FINISH, PLAIN_DECAY, RULE_FINISH, UPDATE } from "../src/kernels/update.ts";
+import {
+  NO_AVERAGE,
+  NO_BEGIN,
+  NO_FIGURES,
+  NO_FINISH,
+  PLAIN_DECAY,
+  RULE_BEGIN,
+  RULE_FINISH,
+  UPDATE,
+} from "../src/kernels/update.ts";
 import type { WgslFile } from "../src/kernels/wgsl.ts";
 import { OFFERED } from "./rules-table.ts";
 
@@ -48,6 +57,7 @@ export function linksOf(kernel: Kernel, rule: WgslFile): Record<string, WgslFile
   const has = (name: string): boolean => rule.text.includes(`fn ${name}(`);
   if (kernel === FACTOR && !has("factor_square")) return [];
   if (kernel === EVALUATE && !has("evaluation_point")) return [];
+  const begin = has("begin_rule") ? RULE_BEGIN : NO_BEGIN;
   const finish = has("finish_rule") ? RULE_FINISH : NO_FINISH;
   const preparation = has("prepare_rule") ? RULE_PREPARATION : CAUTIOUS_PREPARATION;
   const settlement = has("settle_all")
@@ -64,6 +74,7 @@ export function linksOf(kernel: Kernel, rule: WgslFile): Record<string, WgslFile
         average,
         figures,
         preparation,
+        begin,
         finish,
         settlement,
       })),

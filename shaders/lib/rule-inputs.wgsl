@@ -11,7 +11,7 @@ var<private> chunk_begin: u32;        // first packed element of the chunk in it
 var<private> chunk_element: u32;      // the same as an element of its tensor
 
 // A tensor seen as [outer, rows, cols, inner], and where its state lies that is not one number per element: means over the columns
-// [outer, rows, inner], over the rows [outer, cols, inner], and, from the next multiple of 4 on, over both [outer, inner].
+// [outer, rows, inner] and over the rows [outer, cols, inner].
 struct Factored {
   extra: u32,
   size: u32,            // elements of the tensor

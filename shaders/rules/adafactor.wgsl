@@ -1,6 +1,6 @@
 // Adafactor: second moments of a matrix as the product of those of its rows and its columns, and updates clipped by their root mean
 // square. beta = 1 - t^-decay.
-//   R, C, B: means of s(g) by row, by column, and of R (factor.wgsl); for other tensors V <- beta V + (1 - beta) s(g)
+//   R, C: means of s(g) by row and by column (factor.wgsl), B: mean of R; for other tensors V <- beta V + (1 - beta) s(g)
 //   fairseq (transformers, timm):  s(g) = g^2 + eps1        u = g / sqrt(R / B) / sqrt(C), or g / sqrt(V)
 //   PyTorch:                       s(g) = g^2               u = g / sqrt(max(V, eps1^2)),  V = R C / max(B, eps1)
 //   alpha = max(eps2, rms(theta)) rho                       rho: lr, or by the step; the first factor where it is wanted
@@ -32,9 +32,59 @@ const EXP_AVG = 0u;
 fn factor_square(g: f32, h: Hyper) -> f32 { return g * g + select(h.eps1, 0.0, h.torch > 0.0); }
 fn factor_mean(mean: f32, toward: f32, t: StepRow) -> f32 { return t.keep * mean + t.take * toward; }
 
-fn means_begin() -> u32 {
-  let of_rows_and_columns = factored.size / (factored.rows * factored.cols) * (factored.rows + factored.cols);
-  return (of_rows_and_columns + 3u) / 4u * 4u;
+// A tensor is seen as [outer, rows, cols, inner], and has a B for every pair (outer, inner). Those that a chunk needs are made before the
+// walk over it, by all invocations together; where they are more than MOST_MEANS, B is made where it is needed: so many pairs have few rows.
+const MOST_MEANS = 64u;
+
+var<workgroup> wg_shares: array<f32, WORKGROUP_SIZE>;
+var<workgroup> wg_means: array<f32, MOST_MEANS>;
+var<private> first_pair: u32;
+var<private> pairs_made: u32;
+
+fn begin_rule(chunk: vec4u, of_tensor: TensorControl, lane: u32) {
+  pairs_made = 0u;
+  if (of_tensor.rows == 0u) { return; }
+  let inner = of_tensor.inner;
+  let each = of_tensor.rows * of_tensor.cols * inner;
+  let last = min(chunk.w + chunk.z * LANES, of_tensor.size) - 1u;
+  let first = chunk.w / each * inner;
+  let pairs = (last / each + 1u) * inner - first;
+  if (pairs > MOST_MEANS) { return; }
+  first_pair = first;
+  pairs_made = pairs;
+  for (var p = 0u; p < pairs; p++) {
+    wg_shares[lane] = share_of_rows(first + p, lane);
+    workgroupBarrier();
+    if (lane == 0u) {
+      var sum = 0.0;
+      for (var i = 0u; i < WORKGROUP_SIZE; i++) { sum += wg_shares[i]; }
+      wg_means[p] = sum / f32(of_tensor.rows);
+    }
+    workgroupBarrier();
+  }
+}
+
+// Of R, over the rows of one invocation; in blocks of 32, so that the rounding of a long sum stays small.
+fn share_of_rows(pair: u32, lane: u32) -> f32 {
+  let n = factored.inner;
+  let first = pair / n * factored.rows * n + pair % n;
+  let block_rows = 32u * WORKGROUP_SIZE;
+  var sum = 0.0;
+  for (var block = lane; block < factored.rows; block += block_rows) {
+    var inner = 0.0;
+    for (var i = block; i < min(block + block_rows, factored.rows); i += WORKGROUP_SIZE) { inner += load_extra(first + i * n); }
+    sum += inner;
+  }
+  return sum;
+}
+
+fn mean_of(pair: u32) -> f32 {
+  if (pairs_made > 0u) { return wg_means[pair - first_pair]; }
+  let n = factored.inner;
+  let first = pair / n * factored.rows * n + pair % n;
+  var sum = 0.0;
+  for (var i = 0u; i < factored.rows; i++) { sum += load_extra(first + i * n); }
+  return sum / f32(factored.rows);
 }
 
 // Where the V of the elements `at` lies, for a tensor that is not factored.
@@ -51,23 +101,29 @@ fn scaled_by_moments(at: u32, g: Lane, h: Hyper, t: StepRow) -> Lane {
     let v = next_v(at, g, h, t);
     return select(Lane(0.0), g / sqrt(select(v, max(v, Lane(h.eps1 * h.eps1)), h.torch > 0.0)), some);
   }
+  // Element [o, i, j, k] has R[oi, k] and C[o, j, k], where oi counts the rows of all matrices.
   let n = factored.inner;
   let of_rows = factored.size / factored.cols;
-  let means = means_begin();
+  let element = whole_lane(at);
+  var k = element % n;
+  var j = element / n % factored.cols;
+  var oi = element / n / factored.cols;
+  var o = oi / factored.rows;
   var roots = Lane(1.0);
-  let first = whole_lane(at);
-  for (var i = 0u; i < LANES; i++) {
-    let e = min(first + i, factored.size - 1u);
-    let k = e % n;
-    let oi = e / (n * factored.cols);
-    let o = oi / factored.rows;
-    let j = (e / n) % factored.cols;
+  for (var m = 0u; m < LANES; m++) {
     let r = load_extra(oi * n + k);
     let c = load_extra(of_rows + (o * factored.cols + j) * n + k);
-    let b = load_extra(means + o * n + k);
+    let b = mean_of(o * n + k);
     // Roots of the factors: their product may be too small for a float32.
     let root = select(sqrt(r / b) * sqrt(c), max(sqrt(r / max(b, h.eps1)) * sqrt(c), h.eps1), h.torch > 0.0);
-    roots = lane_set(roots, i, root);
+    roots = lane_set(roots, m, root);
+    // On to the next element, but not beyond the last.
+    if (element + m + 1u < factored.size) {
+      k += 1u;
+      if (k == n) { k = 0u; j += 1u; }
+      if (j == factored.cols) { j = 0u; oi += 1u; }
+      if (oi == (o + 1u) * factored.rows) { o += 1u; }
+    }
   }
   return select(Lane(0.0), g / roots, some);
 }

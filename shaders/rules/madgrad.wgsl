@@ -18,7 +18,6 @@ struct Hyper {
 // By the tensor's own step count t.
 struct StepRow {
   root: f32,                // sqrt(t)
-  first: f32,               // 1 in the first step, else 0
 }
 
 const GRAD_SUM_SQ = 0u;
@@ -41,6 +40,12 @@ fn cube_root(sum: Lane) -> Lane {
   return y + (x * (1.0 / 3.0) - y * y * (y * (1.0 / 3.0))) * (z * z);
 }
 
+// x_0 is kept without momentum too, beside groups that have it: it may set in later.
+fn begin_rule(chunk: vec4u, of_tensor: TensorControl, lane: u32) {
+  if (!MOMENTUM || own_count != 1u) { return; }
+  for (var at = chunk.y + lane; at < chunk.y + chunk.z; at += WORKGROUP_SIZE) { store_state(X0, at, load_param(at)); }
+}
+
 fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Lane {
   let weight = (lr + h.eps) * t.root;
   let q_before = load_state(GRAD_SUM_SQ, at);
@@ -51,9 +56,8 @@ fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> 
   store_state(S, at, s);
   let root = cube_root(q);
   if (MOMENTUM) {
-    // Kept without momentum too, beside groups that have it: it may set in later.
-    if (t.first > 0.0) { store_state(X0, at, theta); }
-    let u = h.one_minus_momentum * ((theta - load_state(X0, at)) + s / (root + h.eps));
+    let x_0 = select(load_state(X0, at), theta, own_count == 1u);
+    let u = h.one_minus_momentum * ((theta - x_0) + s / (root + h.eps));
     if (!PLAIN) { return u; }
     if (h.momentum > 0.0) { return u; }
   }

@@ -129,6 +129,7 @@ export async function createOptimizer(
           settles: definition.settles,
           estimates: definition.estimates === true,
           evaluates: definition.evaluates === true,
+          begins: definition.begins === true,
           finishes: definition.finishes === true,
           ...shapesOf(definition, groups),
         })),

@@ -16,7 +16,16 @@ import {
 } from "../kernels/layouts.ts";
 import type { Matrices } from "../kernels/newton-schulz.ts";
 import type { Storage } from "../kernels/storage.ts";
-import { NO_AVERAGE, NO_FIGURES, NO_FINISH, PLAIN_DECAY, RULE_FINISH, UPDATE } from "../kernels/update.ts";
+import {
+  NO_AVERAGE,
+  NO_BEGIN,
+  NO_FIGURES,
+  NO_FINISH,
+  PLAIN_DECAY,
+  RULE_BEGIN,
+  RULE_FINISH,
+  UPDATE,
+} from "../kernels/update.ts";
 import type { WgslFile } from "../kernels/wgsl.ts";
 import type { Limits } from "./limits.ts";
 import { type BufferRange, extraBegin, type Memory, type Tensor, type Window } from "./memory.ts";
@@ -39,6 +48,7 @@ export interface RuleKernels {
   /** It prepares only when it is asked to. */
   readonly estimates: boolean;
   readonly evaluates: boolean;
+  readonly begins: boolean;
   readonly finishes: boolean;
   /** Numbers of a tensor that are settled at creation. */
   readonly numbersOf: ((tensor: Tensor) => readonly number[]) | undefined;
@@ -100,7 +110,6 @@ type Variant =
   | "control"
   | "clip units"
   | "factor"
-  | "factor means"
   | "prepare"
   | "settle"
   | "update"
@@ -236,7 +245,8 @@ export class StepEncoder {
         const { wgsl, overrides, modifiesDecay, cautiousUpdates, prepares, settles, estimates, evaluates } = rule;
         if (!windows.some((w) => w.storage === storage && w.rule === r)) return;
         const decay = modifiesDecay && modified ? modified.MODIFIED_DECAY : PLAIN_DECAY;
-        const links = { rule: wgsl, decay, average, finish: rule.finishes ? RULE_FINISH : NO_FINISH };
+        const begin = rule.begins ? RULE_BEGIN : NO_BEGIN;
+        const links = { rule: wgsl, decay, average, begin, finish: rule.finishes ? RULE_FINISH : NO_FINISH };
         // What all kernels have that see state and rule.
         const ofRule = storage.quantizes ? { ...overrides.rule, ...rule.quantized } : overrides.rule;
         const forUpdate = { ...overrides.shell, ...overrides.average, ...ofRule };
@@ -247,9 +257,7 @@ export class StepEncoder {
           add("update figures", storage, monitored.UPDATE_FIGURES, constants, { ...links, figures }, r);
         }
         if (factoring && rule.factored) {
-          const constants = { ...overrides.shell, ...ofRule };
-          add("factor", storage, factoring.FACTOR, constants, links, r);
-          add("factor means", storage, factoring.FACTOR, { ...constants, MEANS: 1 }, links, r);
+          add("factor", storage, factoring.FACTOR, { ...overrides.shell, ...ofRule }, links, r);
         }
         if (evaluating && evaluates) {
           const { CLIP_VALUE, KEEP_NON_FINITE, COUPLED, ANCHOR_SLOT, ...shell } = overrides.shell;
@@ -498,7 +506,6 @@ export class StepEncoder {
       }
       this.#overWindows(pass, plan.slot, "clip units");
       this.#overWindows(pass, plan.slot, "factor");
-      this.#overWindows(pass, plan.slot, "factor means");
       this.#overWindows(pass, plan.slot, "prepare", (rule) => !this.#options.rules[rule]?.estimates);
       this.#once(pass, plan.slot, "settle");
       for (const window of this.#memory.windows) this.#newtonSchulz.get(window)?.encode(pass);

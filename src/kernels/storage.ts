@@ -2,6 +2,7 @@
 import grads from "../../shaders/grads/f32.wgsl?raw";
 import params from "../../shaders/params/f32.wgsl?raw";
 import state from "../../shaders/state/f32.wgsl?raw";
+import stateX4 from "../../shaders/state/f32x4.wgsl?raw";
 import f32 from "../../shaders/storage/f32.wgsl?raw";
 import f32x4 from "../../shaders/storage/f32x4.wgsl?raw";
 import elements from "../../shaders/walk/elements.wgsl?raw";
@@ -24,7 +25,6 @@ export interface Storage {
 const plain = {
   params: { path: "params/f32.wgsl", text: params },
   grads: { path: "grads/f32.wgsl", text: grads },
-  state: { path: "state/f32.wgsl", text: state },
   walk: { path: "walk/elements.wgsl", text: elements },
 } as const;
 
@@ -32,11 +32,19 @@ const plain = {
 export const F32X4: Storage = {
   name: "f32x4",
   lanes: 4,
-  files: { storage: { path: "storage/f32x4.wgsl", text: f32x4 }, ...plain },
+  files: {
+    storage: { path: "storage/f32x4.wgsl", text: f32x4 },
+    state: { path: "state/f32x4.wgsl", text: stateX4 },
+    ...plain,
+  },
 };
 /** One element at a time. */
 export const F32: Storage = {
   name: "f32",
   lanes: 1,
-  files: { storage: { path: "storage/f32.wgsl", text: f32 }, ...plain },
+  files: {
+    storage: { path: "storage/f32.wgsl", text: f32 },
+    state: { path: "state/f32.wgsl", text: state },
+    ...plain,
+  },
 };

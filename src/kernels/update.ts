@@ -1,4 +1,6 @@
 import none from "../../shaders/average/none.wgsl?raw";
+import noBegin from "../../shaders/begin/none.wgsl?raw";
+import ruleBegin from "../../shaders/begin/rule.wgsl?raw";
 import plain from "../../shaders/decay/plain.wgsl?raw";
 import noFigures from "../../shaders/figures/none.wgsl?raw";
 import noFinish from "../../shaders/finish/none.wgsl?raw";
@@ -40,6 +42,10 @@ export const UPDATE: Kernel = {
 
 /** Decay toward zero. */
 export const PLAIN_DECAY: WgslFile = { path: "decay/plain.wgsl", text: plain };
+/** The rule does nothing before the walk over a chunk. */
+export const NO_BEGIN: WgslFile = { path: "begin/none.wgsl", text: noBegin };
+/** It does, with `begin_rule`. */
+export const RULE_BEGIN: WgslFile = { path: "begin/rule.wgsl", text: ruleBegin };
 /** The rule does not look at updated parameters. */
 export const NO_FINISH: WgslFile = { path: "finish/none.wgsl", text: noFinish };
 /** It does, with `finish_rule`. */

@@ -8,7 +8,7 @@ import { OFFERED } from "../rules-table.ts";
 /** What a rule needs beside its update. */
 function besideUpdate({ extraState, prepares, estimates, settles }: RuleDefinition): number {
   const prepared = prepares !== undefined && !estimates;
-  return 2 * Number(extraState !== undefined) + Number(prepared) + Number(settles !== undefined);
+  return Number(extraState !== undefined) + Number(prepared) + Number(settles !== undefined);
 }
 
 const MODES: readonly DecayMode[] = ["coupled", "decoupled", "scheduled", "independent", "proximal", "rule"];
@@ -62,8 +62,8 @@ describe.each(OFFERED.filter(({ rule }, i) => OFFERED.findIndex((r) => r.rule.de
       );
     });
 
-    test("at most 3 dispatches beside the update, but for two passes more where moments are factored", () => {
-      expect(beside).toBeLessThanOrEqual(definition.extraState ? 4 : 3);
+    test("at most 3 dispatches beside the update", () => {
+      expect(beside).toBeLessThanOrEqual(3);
     });
   },
 );

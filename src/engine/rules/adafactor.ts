@@ -60,8 +60,7 @@ function extraState(options: AdafactorOptions, shape: readonly number[]): ExtraS
       { name: torch ? "row_var" : "exp_avg_sq_row", at: 0, size: ofRows },
       { name: torch ? "col_var" : "exp_avg_sq_col", at: ofRows, size: ofCols },
     ],
-    // Behind them, from a multiple of 4 on, the means of both, which last for one step.
-    elements: Math.ceil((ofRows + ofCols) / 4) * 4 + outer * inner,
+    elements: ofRows + ofCols,
     factored: { rows, cols, inner },
   };
 }
@@ -97,6 +96,7 @@ export const adafactor: (options?: Partial<AdafactorOptions>) => Rule = /* @__PU
   slots: ["exp_avg"],
   usesSlot: (_slot, o) => o.beta1 > 0,
   extraState,
+  begins: true,
   prepares: "sums",
   settles: "tensor",
   numbers: [undefined, undefined, "RMS"],

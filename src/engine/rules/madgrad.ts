@@ -31,7 +31,8 @@ export const madgrad: (options?: Partial<MadgradOptions>) => Rule = /* @__PURE__
   slots: ["grad_sum_sq", "s", "x0"],
   usesSlot: (slot, o) => slot !== "x0" || o.momentum > 0,
   hyper: ({ momentum, eps }) => ({ momentum, one_minus_momentum: 1 - momentum, eps }),
-  stepRow: (_, t) => ({ root: Math.sqrt(t), first: Number(t === 1) }),
+  begins: true,
+  stepRow: (_, t) => ({ root: Math.sqrt(t) }),
   lastStepRow: () => Number.POSITIVE_INFINITY,
   overrides: (groups) => ({
     MOMENTUM: Number(groups.some((o) => o.momentum > 0)),
