@@ -7,7 +7,14 @@ import { CATALOGUE, type CatalogueEntry, type ExampleName } from "./examples/cat
 import { findExample, type Loaded } from "./examples/example.ts";
 import { htmlTable } from "./html-table.ts";
 import { LiveTraining } from "./live-training.ts";
-import { GROUP_HEADINGS, groupRows, memoryOf, TENSOR_HEADINGS, tensorRows } from "./mnist/figures-table.ts";
+import {
+  decayInWords,
+  GROUP_HEADINGS,
+  groupRows,
+  memoryOf,
+  TENSOR_HEADINGS,
+  tensorRows,
+} from "./mnist/figures-table.ts";
 import { addFigures, addRecords, addTest, emptyHistory, mostDecayed, plotted } from "./mnist/history.ts";
 import { openViews, type Panel, type View } from "./views/view.ts";
 
@@ -56,6 +63,7 @@ export class LivePage {
   /** What waits for the batches under way. */
   #wish: "optimizer" | "reset" | undefined;
   #wake = () => {};
+  #hint = "";
   /** When the page was drawn last while training, and samples since then. */
   #since = 0;
   #samples = 0;
@@ -128,10 +136,12 @@ export class LivePage {
 
   /** After an end: until there is something to do again. */
   async #wait(): Promise<void> {
-    await this.#draw();
-    await new Promise<void>((resolve) => {
+    // Drawing takes its time, and a click in the meantime counts.
+    const woken = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
+    await this.#draw();
+    await woken;
   }
 
   /** Waits for a click or a knob, when {@link run} has come to an end. */
@@ -197,8 +207,7 @@ export class LivePage {
     if (change === "lr") optimizer.set({ lr: this.#controls.schedule(this.#network.offset) });
     else if (change === "weightDecay") optimizer.setGroup("decay", { weightDecay: this.#controls.weightDecay });
     else this.#wish ??= "optimizer";
-    find("hint").textContent =
-      change === "optimizer" ? "A new optimizer goes on from these weights; its moments begin at zero." : "";
+    this.#hint = "";
     this.#wake();
   }
 
@@ -210,8 +219,12 @@ export class LivePage {
       this.#figures = undefined;
       this.#test = undefined;
       this.#picturesDue = 0;
+      this.#hint = "";
       await network.restart(this.#controls.choice(0));
-    } else await network.replaceOptimizer(this.#controls.choice(this.#steps));
+    } else {
+      await network.replaceOptimizer(this.#controls.choice(this.#steps));
+      this.#hint = "A new optimizer goes on from these weights; its moments begin at zero.";
+    }
     this.#listen();
   }
 
@@ -287,6 +300,7 @@ export class LivePage {
     };
     for (const [name, tile] of this.#tiles) tile.textContent = values[name]!;
     this.#drawButtons();
+    find("hint").textContent = this.#hint;
     this.#charts.update(this.#history);
     find("tensors").replaceChildren();
     find("groups").replaceChildren();
@@ -324,22 +338,4 @@ function addPanel(title: string): Panel {
 
 function meanOf(values: readonly number[]): string {
   return values.length > 0 ? (values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(4) : "";
-}
-
-/** What the decay amounts to. */
-function decayInWords(figures: Figures, totalSteps: number): string {
-  const { decayFraction, decayMemory, weightDecay } = mostDecayed(figures);
-  if (weightDecay === 0) return "";
-  if (decayFraction === null) {
-    return "Coupled decay joins the gradient before the moments: what it takes is different for every weight.";
-  }
-  if (decayFraction === 0 || decayMemory === null) return "";
-  const memory = Math.round(decayMemory).toLocaleString("en");
-  const verdict =
-    decayMemory > 3 * totalSteps
-      ? "far longer than this run: the decay does next to nothing"
-      : decayMemory <= 200
-        ? "so short that the decay fights the learning"
-        : "within the reach of this run: the decay shapes the weights";
-  return `At this moment a weight forgets where it began in about ${memory} steps, ${verdict}.`;
 }
