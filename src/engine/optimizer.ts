@@ -1,7 +1,8 @@
 /** The optimizer: what a user calls. It turns options into rows and commands; `host/` runs them. */
 import { LifecycleError, OptionError } from "../errors.ts";
 import type { Evaluation } from "../host/evaluation.ts";
-import type { BufferRange, Memory, Tensor } from "../host/memory.ts";
+import { type BufferRange, type Memory, type Tensor, writeSlot } from "../host/memory.ts";
+import { bytesOf, type ElementType, type TensorFormats } from "../host/number-format.ts";
 import { ReadbackRing, readRanges } from "../host/readback.ts";
 import { HEADER_SLOTS, type StepEncoder } from "../host/step.ts";
 import { CONTROL, Words } from "../kernels/layouts.ts";
@@ -28,12 +29,14 @@ import type { StepRows } from "./step-rows.ts";
 import { groupTable } from "./table.ts";
 import { Timeline } from "./timeline.ts";
 
-/** A parameter's memory: bind it in your own kernels. Ranges in bytes; elements float32, row-major. */
+/** A parameter's memory: bind it in your own kernels. Ranges in bytes; elements row-major, float32 or what `storage` says. */
 export interface TensorHandle {
   readonly name: string;
   readonly shape: readonly number[];
   readonly param: BufferRange;
   readonly grad: BufferRange;
+  readonly paramType: ElementType;
+  readonly gradType: ElementType;
 }
 
 /** One of the optimizer's rules, with what its kernels are compiled for and its rows by step count. */
@@ -107,7 +110,8 @@ export class Optimizer {
 
   /** All tensors, in the order they were given. */
   get tensors(): readonly TensorHandle[] {
-    return [...this.#parts.memory.tensors].sort((a, b) => a.order - b.order).map(handle);
+    const { memory, settled } = this.#parts;
+    return [...memory.tensors].sort((a, b) => a.order - b.order).map((tensor) => handle(tensor, settled.formats));
   }
 
   /** Names of the groups; the first is `default`. */
@@ -122,7 +126,7 @@ export class Optimizer {
 
   /** Where a tensor's parameter and gradient lie. @throws {OptionError} if there is no such tensor. */
   tensor(name: string): TensorHandle {
-    return handle(this.#tensor("tensor", name));
+    return handle(this.#tensor("tensor", name), this.#parts.settled.formats);
   }
 
   /**
@@ -194,7 +198,7 @@ export class Optimizer {
    */
   eval(): void {
     this.#alive("eval");
-    const { evaluation, memory, rules, step, records } = this.#parts;
+    const { evaluation, memory, step, records } = this.#parts;
     if (!evaluation || evaluation.active) return;
     for (const { name, param } of memory.tensors)
       if ((param.buffer.usage & COPY_BOTH) !== COPY_BOTH)
@@ -202,13 +206,7 @@ export class Optimizer {
     this.#timeline.prepare();
     const slot = this.#headerSlot();
     step.writeHeader(slot, this.#timeline.steps + 1, records.rows);
-    evaluation.begin(
-      memory,
-      (rule) => extraSlot((rules[rule] as RulePart).overrides, "average"),
-      (encoder) => {
-        if (!this.#parts.settled.average) step.encodeBeside(encoder, slot, "evaluate");
-      },
-    );
+    evaluation.begin(memory, (encoder) => step.encodeBeside(encoder, slot, "evaluate"));
   }
 
   /** Brings back the parameters that are trained, bit for bit. Does nothing if they are in place. */
@@ -337,7 +335,8 @@ export class Optimizer {
       throw new OptionError("attach", "name", "must be that of a tensor with buffers of its own", name);
     const range = (which: "param" | "grad"): BufferRange => {
       const slice = buffers[which];
-      return slice === undefined ? tensor[which] : checkSlice("attach", `${which} (${name})`, slice, tensor.size);
+      const bytes = bytesOf(this.#parts.settled.formats, which, tensor.size);
+      return slice === undefined ? tensor[which] : checkSlice("attach", `${which} (${name})`, slice, bytes);
     };
     const param = range("param");
     const grad = range("grad");
@@ -411,11 +410,14 @@ export class Optimizer {
     });
   }
 
-  /** A parameter's values. Waits for the GPU. */
+  /** A parameter's values; those of its master, where it has one and is being trained. Waits for the GPU. */
   async readParam(name: string): Promise<Float32Array> {
     this.#alive("readParam");
-    const [data] = await readRanges(this.device, this.#parts.settled.label, [this.#tensor("readParam", name).param]);
-    return new Float32Array(data as ArrayBuffer);
+    const tensor = this.#tensor("readParam", name);
+    const { settled, evaluation } = this.#parts;
+    if (settled.master && !evaluation?.active) return (await this.readState(name)).param;
+    const [data] = await readRanges(this.device, settled.label, [tensor.param]);
+    return settled.formats.param.decode(data as ArrayBuffer, 0, tensor.size);
   }
 
   /** A tensor's step count, parameter and state slots by PyTorch's names. Waits for the GPU. */
@@ -428,13 +430,19 @@ export class Optimizer {
     );
   }
 
-  /** Overwrites a parameter. @throws {OptionError} */
+  /** Overwrites a parameter, and its master. @throws {OptionError} @throws {LifecycleError} while others are in its place. */
   writeParam(name: string, data: Float32Array): void {
-    this.#write("writeParam", name, "param", data);
+    this.#alive("writeParam");
+    this.#trains("writeParam");
+    const tensor = this.#write("writeParam", name, "param", data);
+    const { overrides } = this.#parts.rules[tensor.rule] as RulePart;
+    const master = extraSlot(overrides, "master_param");
+    if (master !== undefined) writeSlot(this.device.queue, tensor, master, data);
   }
 
   /** Overwrites a gradient. @throws {OptionError} */
   writeGrad(name: string, data: Float32Array): void {
+    this.#alive("writeGrad");
     this.#write("writeGrad", name, "grad", data);
   }
 
@@ -633,6 +641,7 @@ export class Optimizer {
     return {
       device,
       label: settled.label,
+      formats: settled.formats,
       rules,
       tensors: memory.tensors,
       groups,
@@ -660,15 +669,15 @@ export class Optimizer {
     return tensors;
   }
 
-  #write(where: string, name: string, which: "param" | "grad", data: Float32Array): void {
-    this.#alive(where);
+  #write(where: string, name: string, which: "param" | "grad", data: Float32Array): Tensor {
     const tensor = this.#tensor(where, name);
     if (!(data instanceof Float32Array) || data.length !== tensor.size)
       throw new OptionError(where, `data (${name})`, `must be a Float32Array of ${tensor.size} elements`, data);
     const { buffer, offset } = tensor[which];
     if ((buffer.usage & COPY_DST) === 0)
       throw new OptionError(where, `buffer (${name})`, "must have usage COPY_DST", buffer.usage);
-    this.device.queue.writeBuffer(buffer, offset, data as Float32Array<ArrayBuffer>);
+    this.device.queue.writeBuffer(buffer, offset, this.#parts.settled.formats[which].encode(data));
+    return tensor;
   }
 
   #alive(where: string): void {
@@ -677,6 +686,6 @@ export class Optimizer {
   }
 }
 
-function handle({ name, shape, param, grad }: Tensor): TensorHandle {
-  return { name, shape, param, grad };
+function handle({ name, shape, param, grad }: Tensor, formats: TensorFormats): TensorHandle {
+  return { name, shape, param, grad, paramType: formats.param.type, gradType: formats.grad.type };
 }

@@ -10,6 +10,7 @@ import records from "../../shaders/lib/records.wgsl?raw";
 import ruleInputs from "../../shaders/lib/rule-inputs.wgsl?raw";
 import update from "../../shaders/update.wgsl?raw";
 import type { Kernel } from "./kernel.ts";
+import type { StageContext, StageSpec } from "./stage.ts";
 import type { WgslFile } from "./wgsl.ts";
 
 /** Stage 3: the fused pass. `decay`, `average` and `figures` are linked in by what is asked for. */
@@ -48,3 +49,10 @@ export const RULE_FINISH: WgslFile = { path: "finish/rule.wgsl", text: ruleFinis
 export const NO_AVERAGE: WgslFile = { path: "average/none.wgsl", text: none };
 /** No figures. */
 export const NO_FIGURES: WgslFile = { path: "figures/none.wgsl", text: noFigures };
+
+export function stages({ storage, rule: { overrides }, index, ofRule, links }: StageContext): StageSpec[] {
+  const constants = { ...overrides.shell, ...overrides.average, ...ofRule };
+  return [
+    { variant: "update", kernel: UPDATE, storage, rule: index, constants, files: { ...links, figures: NO_FIGURES } },
+  ];
+}
