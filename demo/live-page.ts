@@ -6,7 +6,7 @@ import { type Change, Controls } from "./controls.ts";
 import { CATALOGUE, type CatalogueEntry, type ExampleName } from "./examples/catalogue.ts";
 import { findExample, type Loaded } from "./examples/example.ts";
 import { htmlTable } from "./html-table.ts";
-import { LiveTraining } from "./live-training.ts";
+import { type LiveSubject, LiveTraining } from "./live-training.ts";
 import {
   decayInWords,
   GROUP_HEADINGS,
@@ -29,10 +29,7 @@ const MOST_TESTS = 20;
 const SEED = 1;
 
 /** Ends of a run that no knob says. */
-export interface Limits {
-  /** Ends after so many steps. */
-  readonly steps?: number;
-}
+export type Limits = Pick<LiveSubject, "maxSteps">;
 
 /** What has come of a run. */
 export interface Outcome {
@@ -50,7 +47,6 @@ export class LivePage {
   readonly #entry: CatalogueEntry;
   readonly #network: LiveTraining;
   readonly #controls: Controls;
-  readonly #limits: Limits;
   readonly #charts: Charts;
   readonly #tiles = new Map<string, HTMLElement>();
   readonly #buttons = { run: find<HTMLButtonElement>("run"), stop: find<HTMLButtonElement>("stop") };
@@ -70,12 +66,11 @@ export class LivePage {
   #picturesDue = 0;
   #drawn = 0;
 
-  private constructor(name: ExampleName, network: LiveTraining, controls: Controls, limits: Limits) {
+  private constructor(name: ExampleName, network: LiveTraining, controls: Controls) {
     this.#name = name;
     this.#entry = CATALOGUE[name];
     this.#network = network;
     this.#controls = controls;
-    this.#limits = limits;
     find("main").hidden = false;
     this.#charts = new Charts(find("charts"), {
       tensors: plotted(network.training.optimizer.tensors.map((tensor) => tensor.name)),
@@ -98,8 +93,8 @@ export class LivePage {
     const controls = new Controls(find("controls"), { recipe, epochs, stepsPerEpoch }, (change) =>
       page?.change(change),
     );
-    const subject = { device, loaded, batchSize, seed: SEED, recipe: recipe(controls.totalSteps) };
-    page = new LivePage(name, await LiveTraining.create(subject, controls.choice(0)), controls, limits);
+    const subject = { device, loaded, batchSize, seed: SEED, recipe: recipe(controls.totalSteps), ...limits };
+    page = new LivePage(name, await LiveTraining.create(subject, controls.choice(0)), controls);
     page.#views = await openViews(name, { network: page.#network, panel: addPanel });
     return page;
   }
@@ -157,7 +152,6 @@ export class LivePage {
     this.#samples = 0;
     for await (const event of training) {
       if (event.kind === "steps") await this.#arrived(event.records);
-      if (this.#steps >= (this.#limits.steps ?? Number.POSITIVE_INFINITY)) this.#network.stop();
       if (!this.#running || this.#wish) return;
       // At the end of an epoch everything has arrived first.
       const arrived = event.kind === "epoch" || this.#steps % training.stepsPerEpoch !== 0;

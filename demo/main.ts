@@ -55,9 +55,9 @@ async function open(parameters: PageParameters): Promise<LivePage> {
     notice.textContent = `Loading ${data.split(/[,;]/)[0]} ... ${Math.round(100 * fraction)} %`;
   });
   notice.textContent = "Compiling kernels ...";
-  const { testSamples } = parameters;
+  const { testSamples, ...limits } = parameters;
   const used = testSamples === undefined ? loaded : cutTest(loaded, sizeOf(model.input), testSamples);
-  const page = await LivePage.open(device, name, used, parameters);
+  const page = await LivePage.open(device, name, used, limits);
   notice.textContent = `Running on ${gpu}.`;
   return page;
 }
