@@ -9,9 +9,9 @@ import { CONTROL, Words } from "../kernels/layouts.ts";
 import type { OpenParams, Owner } from "./add-params.ts";
 import { checkKeys } from "./checks.ts";
 import type { Figures } from "./figures.ts";
+import { changedGroups } from "./group-changes.ts";
 import type { GroupRecords } from "./group-records.ts";
 import {
-  changeGroup,
   checkMatch,
   type Group,
   type GroupOptions,
@@ -23,8 +23,9 @@ import {
 import type { LossScaleState } from "./loss-scaler.ts";
 import type { Monitor, MonitorSource } from "./monitor.ts";
 import { type BufferSlice, checkOverlaps, checkSlice, type ParamSpec, type Settled } from "./options.ts";
-import { checkOverrides, extraSlot, type Overrides, overridesOf } from "./overrides.ts";
-import type { Snapshot, StateDict, StateTarget, TensorState } from "./state.ts";
+import { extraSlot, type Overrides } from "./overrides.ts";
+import { takeSnapshot } from "./snapshot.ts";
+import type { StateDict, StateTarget, TensorState } from "./state.ts";
 import type { StepRows } from "./step-rows.ts";
 import { groupTable } from "./table.ts";
 import { Timeline } from "./timeline.ts";
@@ -387,7 +388,7 @@ export class Optimizer {
         "stateDict: call it after the last micro-batch of a step; the sums of the others are not saved",
       );
     }
-    const snapshot = this.#snapshot(this.#parts.memory.tensors);
+    const snapshot = takeSnapshot(this.#parts, this.#timeline, this.#parts.memory.tensors);
     const { records } = this.#parts;
     return this.#withState((state, target) =>
       state.collectState(target, snapshot, (applied) => snapshot.groups.map((_, g) => records.at(applied, g))),
@@ -424,7 +425,7 @@ export class Optimizer {
   async readState(name: string): Promise<TensorState> {
     this.#alive("readState");
     const tensor = this.#tensor("readState", name);
-    const snapshot = this.#snapshot([tensor]);
+    const snapshot = takeSnapshot(this.#parts, this.#timeline, [tensor]);
     return this.#withState(
       async (state, target) => (await state.readTensors(target, snapshot)).tensors[name] as TensorState,
     );
@@ -541,30 +542,8 @@ export class Optimizer {
   }
 
   #change(concerns: (group: Group, index: number) => boolean, changes: Readonly<Record<string, unknown>>): void {
-    const { groups, rules, settled, records } = this.#parts;
-    const changed = groups.map((g, i) => {
-      const rule = rules[g.rule] as RulePart;
-      return concerns(g, i) ? changeGroup(rule, rule.definition.name, g, changes) : g;
-    });
-    rules.forEach((rule, r) => {
-      const { name, fixed = [] } = rule.definition;
-      const settledOnes = changed.some((g, i) => g.rule === r && g !== groups[i]) ? fixed : [];
-      for (const option of settledOnes)
-        if (option in changes) throw new OptionError(name, option, "cannot be changed after creation", changes[option]);
-      const ofRule = changed.filter((g) => g.rule === r);
-      checkOverrides(
-        name,
-        Object.keys(changes).join(", "),
-        changes,
-        rule.overrides,
-        overridesOf(rule, ofRule, settled),
-      );
-    });
-    const moved = changed.find((g, i) => (g.toward === undefined) !== (groups[i]?.toward === undefined));
-    if (moved) {
-      const { name } = (rules[moved.rule] as RulePart).definition;
-      throw new OptionError(name, "toward", "cannot be changed after creation", changes.toward);
-    }
+    const { groups, records } = this.#parts;
+    const changed = changedGroups(this.#parts, concerns, changes);
     const newTables = changed.some((g, i) => g.hyper !== groups[i]?.hyper);
     groups.splice(0, groups.length, ...changed);
     records.touch();
@@ -578,7 +557,7 @@ export class Optimizer {
       adding: () => this.#addsUnderWay > 0,
       adopt: () => this.#adopt(),
       load: (state, dict) => {
-        const target = this.#stateTarget();
+        const target = state.targetOf(this.#parts);
         state.checkState(dict, target);
         this.#load(state, target, dict);
       },
@@ -615,40 +594,10 @@ export class Optimizer {
     this.#monitor?.resize(memory.tensors.length, step.figures.size);
   }
 
-  /** Copies tensors, their state and all counts as they are now. */
-  #snapshot(tensors: readonly Tensor[]): Snapshot {
-    const { device, settled, memory, groups, step, scale } = this.#parts;
-    const windows = [...new Set(tensors.flatMap((t) => t.pieces.map((piece) => piece.window)))];
-    const control = { buffer: step.control, offset: 0, size: step.control.size };
-    const data = readRanges(device, settled.label, [
-      control,
-      scale ? { buffer: scale, offset: 0, size: scale.size } : { ...control, size: 0 },
-      ...windows.flatMap((w) => [w.param, w.state]),
-    ]);
-    // Whoever asked awaits it later, when the code that decodes it has been loaded.
-    data.catch(() => {});
-    const counts = memory.tensors.map((_, k) => this.#timeline.count(k));
-    return { tensors, groups: [...groups], steps: this.#timeline.steps, counts, windows, data };
-  }
-
   /** Runs what needs the code of state dicts, which is loaded when first used. */
   async #withState<T>(run: (state: typeof import("./state.ts"), target: StateTarget) => T | Promise<T>): Promise<T> {
-    return run(await import("./state.ts"), this.#stateTarget());
-  }
-
-  #stateTarget(): StateTarget {
-    const { device, settled, rules, memory, groups, step, scale } = this.#parts;
-    return {
-      device,
-      label: settled.label,
-      formats: settled.formats,
-      rules,
-      tensors: memory.tensors,
-      groups,
-      control: step.control,
-      initialControl: (tensor) => step.initialControl(tensor),
-      scale,
-    };
+    const state = await import("./state.ts");
+    return run(state, state.targetOf(this.#parts));
   }
 
   #monitored(where: string): Monitor {

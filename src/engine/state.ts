@@ -1,22 +1,16 @@
 /** State dicts: everything by tensor name, versioned, exact; hyper-parameters apart from state. */
 import { StateDictError } from "../errors.ts";
 import { dequantize, quantize } from "../host/blocks8.ts";
-import {
-  extraPieces,
-  rangeOf,
-  type StatePiece,
-  slotPieces,
-  type Tensor,
-  type Window,
-  writeSlot,
-} from "../host/memory.ts";
+import { extraPieces, rangeOf, type StatePiece, slotPieces, type Tensor, writeSlot } from "../host/memory.ts";
 import type { TensorFormats } from "../host/number-format.ts";
 import { CONTROL, SHARED_NUMBERS, TENSOR_CONTROL, TENSOR_NUMBERS, Words } from "../kernels/layouts.ts";
 import type { GroupPast } from "./group-records.ts";
 import { type Group, valueAt } from "./groups.ts";
 import { decodeScale, type LossScaleState, writeScale } from "./loss-scaler.ts";
+import type { OptimizerParts } from "./optimizer.ts";
 import { extraSlot, type Overrides } from "./overrides.ts";
 import type { Carry, HyperOptions, RuleDefinition } from "./rule.ts";
+import type { Snapshot } from "./snapshot.ts";
 
 // GPUBufferUsage.COPY_DST; the global is not there in Node.
 const COPY_DST = 0x8;
@@ -82,6 +76,21 @@ export interface StateTarget {
   readonly scale: GPUBuffer | undefined;
 }
 
+/** An optimizer as a target. */
+export function targetOf({ device, settled, rules, memory, groups, step, scale }: OptimizerParts): StateTarget {
+  return {
+    device,
+    label: settled.label,
+    formats: settled.formats,
+    rules,
+    tensors: memory.tensors,
+    groups,
+    control: step.control,
+    initialControl: (tensor) => step.initialControl(tensor),
+    scale,
+  };
+}
+
 /** A tensor's state that is saved: its parts by name, and where they lie. */
 function slotsOf(
   target: StateTarget,
@@ -137,19 +146,6 @@ function numbersOf<F extends NumberField>(
 ): { name: string; field: F }[] {
   if (settles !== kind) return [];
   return numbers.flatMap((name, i) => (name === undefined ? [] : [{ name, field: fields[i] as F }]));
-}
-
-/** An optimizer at one moment: the copies are on their way, whatever is stepped meanwhile. */
-export interface Snapshot {
-  readonly tensors: readonly Tensor[];
-  readonly groups: readonly Group[];
-  /** Steps encoded. */
-  readonly steps: number;
-  /** By tensor index: steps in which it took part, skipped ones included. */
-  readonly counts: readonly number[];
-  readonly windows: readonly Window[];
-  /** The control buffer, the loss scale or nothing, and of each window parameters and state. */
-  readonly data: Promise<readonly ArrayBuffer[]>;
 }
 
 /** State of the tensors of a snapshot, and how many steps had been skipped. */
