@@ -254,13 +254,16 @@ export class LivePage {
     const save = find<HTMLButtonElement>("save");
     save.addEventListener("click", async () => {
       save.disabled = true;
-      const file = writeFitCheckpoint(await this.#network.training.checkpoint());
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(new Blob([file]));
-      link.download = `${this.#name}-step-${this.#steps}.safetensors`;
-      link.click();
-      URL.revokeObjectURL(link.href);
-      save.disabled = false;
+      try {
+        const checkpoint = await this.#network.training.checkpoint();
+        const link = document.createElement("a");
+        link.href = URL.createObjectURL(new Blob([writeFitCheckpoint(checkpoint)]));
+        link.download = `${this.#name}-step-${checkpoint.step}.safetensors`;
+        link.click();
+        URL.revokeObjectURL(link.href);
+      } finally {
+        save.disabled = false;
+      }
     });
   }
 
