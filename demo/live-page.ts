@@ -6,8 +6,15 @@ import { type Change, Controls } from "./controls.ts";
 import { CATALOGUE, type CatalogueEntry, type ExampleName } from "./examples/catalogue.ts";
 import { findExample, type Loaded } from "./examples/example.ts";
 import { htmlTable } from "./html-table.ts";
-import { LiveTraining } from "./live-training.ts";
-import { GROUP_HEADINGS, groupRows, memoryOf, TENSOR_HEADINGS, tensorRows } from "./mnist/figures-table.ts";
+import { type LiveSubject, LiveTraining } from "./live-training.ts";
+import {
+  decayInWords,
+  GROUP_HEADINGS,
+  groupRows,
+  memoryOf,
+  TENSOR_HEADINGS,
+  tensorRows,
+} from "./mnist/figures-table.ts";
 import { addFigures, addRecords, addTest, emptyHistory, mostDecayed, plotted } from "./mnist/history.ts";
 import { openViews, type Panel, type View } from "./views/view.ts";
 
@@ -22,10 +29,7 @@ const MOST_TESTS = 20;
 const SEED = 1;
 
 /** Ends of a run that no knob says. */
-export interface Limits {
-  /** Ends after so many steps. */
-  readonly steps?: number;
-}
+export type Limits = Pick<LiveSubject, "maxSteps">;
 
 /** What has come of a run. */
 export interface Outcome {
@@ -43,7 +47,6 @@ export class LivePage {
   readonly #entry: CatalogueEntry;
   readonly #network: LiveTraining;
   readonly #controls: Controls;
-  readonly #limits: Limits;
   readonly #charts: Charts;
   readonly #tiles = new Map<string, HTMLElement>();
   readonly #buttons = { run: find<HTMLButtonElement>("run"), stop: find<HTMLButtonElement>("stop") };
@@ -56,18 +59,18 @@ export class LivePage {
   /** What waits for the batches under way. */
   #wish: "optimizer" | "reset" | undefined;
   #wake = () => {};
+  #hint = "";
   /** When the page was drawn last while training, and samples since then. */
   #since = 0;
   #samples = 0;
   #picturesDue = 0;
   #drawn = 0;
 
-  private constructor(name: ExampleName, network: LiveTraining, controls: Controls, limits: Limits) {
+  private constructor(name: ExampleName, network: LiveTraining, controls: Controls) {
     this.#name = name;
     this.#entry = CATALOGUE[name];
     this.#network = network;
     this.#controls = controls;
-    this.#limits = limits;
     find("main").hidden = false;
     this.#charts = new Charts(find("charts"), {
       tensors: plotted(network.training.optimizer.tensors.map((tensor) => tensor.name)),
@@ -90,8 +93,8 @@ export class LivePage {
     const controls = new Controls(find("controls"), { recipe, epochs, stepsPerEpoch }, (change) =>
       page?.change(change),
     );
-    const subject = { device, loaded, batchSize, seed: SEED, recipe: recipe(controls.totalSteps) };
-    page = new LivePage(name, await LiveTraining.create(subject, controls.choice(0)), controls, limits);
+    const subject = { device, loaded, batchSize, seed: SEED, recipe: recipe(controls.totalSteps), ...limits };
+    page = new LivePage(name, await LiveTraining.create(subject, controls.choice(0)), controls);
     page.#views = await openViews(name, { network: page.#network, panel: addPanel });
     return page;
   }
@@ -128,10 +131,12 @@ export class LivePage {
 
   /** After an end: until there is something to do again. */
   async #wait(): Promise<void> {
-    await this.#draw();
-    await new Promise<void>((resolve) => {
+    // Drawing takes its time, and a click in the meantime counts.
+    const woken = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
+    await this.#draw();
+    await woken;
   }
 
   /** Waits for a click or a knob, when {@link run} has come to an end. */
@@ -147,7 +152,6 @@ export class LivePage {
     this.#samples = 0;
     for await (const event of training) {
       if (event.kind === "steps") await this.#arrived(event.records);
-      if (this.#steps >= (this.#limits.steps ?? Number.POSITIVE_INFINITY)) this.#network.stop();
       if (!this.#running || this.#wish) return;
       // At the end of an epoch everything has arrived first.
       const arrived = event.kind === "epoch" || this.#steps % training.stepsPerEpoch !== 0;
@@ -197,8 +201,7 @@ export class LivePage {
     if (change === "lr") optimizer.set({ lr: this.#controls.schedule(this.#network.offset) });
     else if (change === "weightDecay") optimizer.setGroup("decay", { weightDecay: this.#controls.weightDecay });
     else this.#wish ??= "optimizer";
-    find("hint").textContent =
-      change === "optimizer" ? "A new optimizer goes on from these weights; its moments begin at zero." : "";
+    this.#hint = "";
     this.#wake();
   }
 
@@ -210,8 +213,12 @@ export class LivePage {
       this.#figures = undefined;
       this.#test = undefined;
       this.#picturesDue = 0;
+      this.#hint = "";
       await network.restart(this.#controls.choice(0));
-    } else await network.replaceOptimizer(this.#controls.choice(this.#steps));
+    } else {
+      await network.replaceOptimizer(this.#controls.choice(this.#steps));
+      this.#hint = "A new optimizer goes on from these weights; its moments begin at zero.";
+    }
     this.#listen();
   }
 
@@ -247,13 +254,16 @@ export class LivePage {
     const save = find<HTMLButtonElement>("save");
     save.addEventListener("click", async () => {
       save.disabled = true;
-      const file = writeFitCheckpoint(await this.#network.training.checkpoint());
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(new Blob([file]));
-      link.download = `${this.#name}-step-${this.#steps}.safetensors`;
-      link.click();
-      URL.revokeObjectURL(link.href);
-      save.disabled = false;
+      try {
+        const checkpoint = await this.#network.training.checkpoint();
+        const link = document.createElement("a");
+        link.href = URL.createObjectURL(new Blob([writeFitCheckpoint(checkpoint)]));
+        link.download = `${this.#name}-step-${checkpoint.step}.safetensors`;
+        link.click();
+        URL.revokeObjectURL(link.href);
+      } finally {
+        save.disabled = false;
+      }
     });
   }
 
@@ -287,6 +297,7 @@ export class LivePage {
     };
     for (const [name, tile] of this.#tiles) tile.textContent = values[name]!;
     this.#drawButtons();
+    find("hint").textContent = this.#hint;
     this.#charts.update(this.#history);
     find("tensors").replaceChildren();
     find("groups").replaceChildren();
@@ -324,22 +335,4 @@ function addPanel(title: string): Panel {
 
 function meanOf(values: readonly number[]): string {
   return values.length > 0 ? (values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(4) : "";
-}
-
-/** What the decay amounts to. */
-function decayInWords(figures: Figures, totalSteps: number): string {
-  const { decayFraction, decayMemory, weightDecay } = mostDecayed(figures);
-  if (weightDecay === 0) return "";
-  if (decayFraction === null) {
-    return "Coupled decay joins the gradient before the moments: what it takes is different for every weight.";
-  }
-  if (decayFraction === 0 || decayMemory === null) return "";
-  const memory = Math.round(decayMemory).toLocaleString("en");
-  const verdict =
-    decayMemory > 3 * totalSteps
-      ? "far longer than this run: the decay does next to nothing"
-      : decayMemory <= 200
-        ? "so short that the decay fights the learning"
-        : "within the reach of this run: the decay shapes the weights";
-  return `At this moment a weight forgets where it began in about ${memory} steps, ${verdict}.`;
 }

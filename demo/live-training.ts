@@ -13,6 +13,8 @@ export interface LiveSubject {
   readonly loaded: Loaded;
   readonly batchSize: number;
   readonly seed: number;
+  /** Ends after so many steps; default never. */
+  readonly maxSteps?: number;
 }
 
 /** Samples one after the other, as the model takes them. */
@@ -98,7 +100,7 @@ export class LiveTraining {
   }
 
   async #build(params: readonly ParamSpec[], choice: LiveChoice, from?: FitCheckpoint): Promise<void> {
-    const { device, recipe, loaded, batchSize, seed } = this.subject;
+    const { device, recipe, loaded, batchSize, seed, maxSteps } = this.subject;
     const { model, loss, bytes, optimizer: _, ...schedule } = recipe;
     const optimizer = await createOptimizer(device, {
       ...choice,
@@ -110,6 +112,7 @@ export class LiveTraining {
       ...schedule,
       ...{ plan, seed, data: loaded.data, test: loaded.test, epochs: NO_END, evaluateEvery: NO_END },
       signal: controller.signal,
+      ...(maxSteps !== undefined && { maxSteps }),
       // Everything but the optimizer, whose parameters are those of the checkpoint already.
       ...(from && { resume: { ...from, optimizer: await optimizer.stateDict() } }),
     });

@@ -55,30 +55,42 @@ async function open(parameters: PageParameters): Promise<LivePage> {
     notice.textContent = `Loading ${data.split(/[,;]/)[0]} ... ${Math.round(100 * fraction)} %`;
   });
   notice.textContent = "Compiling kernels ...";
-  const { testSamples } = parameters;
+  const { testSamples, ...limits } = parameters;
   const used = testSamples === undefined ? loaded : cutTest(loaded, sizeOf(model.input), testSamples);
-  const page = await LivePage.open(device, name, used, parameters);
+  const page = await LivePage.open(device, name, used, limits);
   notice.textContent = `Running on ${gpu}.`;
   return page;
 }
 
-/** With no more than so many samples to test with, of `features` each. */
+/** With no more than so many samples to test with, of `features` each, spread over all of them. */
 function cutTest(loaded: Loaded, features: number, samples: number): Loaded {
-  const all = loaded.test.input.length / features;
-  const share = Math.min(samples, all) / all;
-  const cut = (values: ArrayLike<number>) => (values as Samples).subarray(0, share * values.length);
   const { input, target } = loaded.test;
-  const inputs = cut(input);
+  const all = input.length / features;
+  const count = Math.min(samples, all);
+  const cut = (values: Samples): Samples => {
+    const size = values.length / all;
+    const kept = values.slice(0, count * size);
+    for (let k = 0; k < count; k++) {
+      const from = Math.floor((k * all) / count) * size;
+      kept.set(values.subarray(from, from + size), k * size);
+    }
+    return kept;
+  };
+  const inputs = cut(input as Samples);
   // Where both are one array it lies on the GPU once.
-  return { ...loaded, test: { input: inputs, target: target === input ? inputs : cut(target) } };
+  return { ...loaded, test: { input: inputs, target: target === input ? inputs : cut(target as Samples) } };
 }
 
-await pageMain<PageParameters | null, Outcome>(async ({ parameters }) => {
+await pageMain<PageParameters | null, Outcome>(async ({ parameters, send }) => {
   try {
     const page = await open(parameters ?? {});
     for (;;) {
       const outcome = await page.run();
-      if (parameters) return outcome;
+      if (parameters) {
+        // Who has opened the page may look at it now; then it goes.
+        await send(outcome);
+        return outcome;
+      }
       await page.goOn();
     }
   } catch (error) {

@@ -1,5 +1,4 @@
-// Puts the parameters to evaluate in the place of those that are trained, for rules where they differ. The same walk over chunks as
-// in `update`; a tensor that was never updated stays as it is.
+// Puts the parameters to evaluate in the place of those that are trained, where they differ. The same walk over chunks as in `update`.
 
 #import lib/records
 #import storage
@@ -10,6 +9,7 @@
 #import lib/group-record
 #import lib/chunk
 #import state
+#import evaluation
 
 override WORKGROUP_SIZE: u32 = 64;
 
@@ -30,12 +30,12 @@ fn evaluate(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) wo
   for (var c = window.chunk_begin + workgroup.x; c < window.chunk_end; c += workgroups.x) {
     let chunk = table[header.tensor_count + 1u + c];
     let tensor = table[chunk.x];
-    // The count that the step to come would have.
-    if (header.step - tensor.y - control.tensors[chunk.x].skipped <= 1u) { continue; }
+    // Updates so far: one less than the step to come would make.
+    if (!is_evaluated(header.step - tensor.y - control.tensors[chunk.x].skipped - 1u)) { continue; }
     let opened = open_chunk(chunk, tensor);
     let end = chunk_end(chunk);
     for (var at = chunk.y + lane; at < end; at += WORKGROUP_SIZE) {
-      store_param(at, evaluation_point(at, load_param(at), opened.group.hyper, opened.step_row));
+      show_param(at, evaluated(at, load_param(at), opened));
     }
   }
 }

@@ -11,7 +11,7 @@
 #import lib/gradient
 #import lib/chunk
 #import state
-#import begin
+#import opening
 #import decay
 #import preparation
 
@@ -44,7 +44,7 @@ fn prepare(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) wor
 fn prepare_chunk(chunk: vec4u, tensor: vec4u, lane: u32) -> vec2f {
   let opened = open_chunk(chunk, tensor);
   let group = opened.group;
-  begun(chunk, lane);
+  opening(chunk, lane);
   let end = chunk_end(chunk);
   var folded = Prepared(Lane(0.0), Lane(0.0));
   for (var begin = chunk.y + lane; begin < end; begin += FOLD_EVERY * WORKGROUP_SIZE) {

@@ -18,7 +18,7 @@
 #import lib/group-record
 #import lib/gradient
 #import lib/chunk
-#import begin
+#import opening
 #import decay
 #import finish
 #import average

@@ -23,6 +23,7 @@ export type {
   LookaheadOptions,
   OptimizerOptions,
   ParamSpec,
+  StorageOptions,
 } from "./engine/options.ts";
 export { type Plateau, type PlateauOptions, type PlateauState, reduceOnPlateau } from "./engine/plateau.ts";
 export type { Preset, PresetOptions } from "./engine/presets.ts";
@@ -65,3 +66,4 @@ export {
 } from "./engine/schedules-cyclic.ts";
 export type { GroupState, StateDict, TensorState } from "./engine/state.ts";
 export { DeviceError, LifecycleError, OptimError, OptionError, ShaderError, StateDictError } from "./errors.ts";
+export type { ElementType } from "./host/number-format.ts";

@@ -1,11 +1,13 @@
 /** All kernels of the engine, and the files that they can be linked with. */
 import { ACCUMULATE } from "../src/kernels/accumulate.ts";
 import { AVERAGES } from "../src/kernels/averages.ts";
+import { BEGIN } from "../src/kernels/begin.ts";
 import { BLOCKS8 } from "../src/kernels/blocks8.ts";
 import { CLIP_UNITS } from "../src/kernels/clip-units.ts";
 import { CONTROL_STAGE } from "../src/kernels/control.ts";
-import { EVALUATE } from "../src/kernels/evaluate.ts";
+import { AVERAGE_EVALUATION, EVALUATE, RULE_EVALUATION } from "../src/kernels/evaluate.ts";
 import { FACTOR } from "../src/kernels/factor.ts";
+import { withTypes } from "../src/kernels/half.ts";
 import type { Kernel } from "../src/kernels/kernel.ts";
 import { UPDATE_LOSS_SCALE } from "../src/kernels/loss-scale.ts";
 import { MEASURE } from "../src/kernels/measure.ts";
@@ -17,18 +19,19 @@ import { F32, F32X4, type Storage } from "../src/kernels/storage.ts";
 import { SUMMARIZE } from "../src/kernels/summarize.ts";
 import {
   NO_AVERAGE,
-  NO_BEGIN,
   NO_FIGURES,
   NO_FINISH,
+  NO_OPENING,
   PLAIN_DECAY,
-  RULE_BEGIN,
   RULE_FINISH,
+  RULE_OPENING,
   UPDATE,
 } from "../src/kernels/update.ts";
 import type { WgslFile } from "../src/kernels/wgsl.ts";
 import { OFFERED } from "./rules-table.ts";
 
 export const KERNELS: readonly Kernel[] = [
+  BEGIN,
   MEASURE,
   CONTROL_STAGE,
   EVALUATE,
@@ -42,7 +45,13 @@ export const KERNELS: readonly Kernel[] = [
   CLIP_UNITS,
   UPDATE_LOSS_SCALE,
 ];
-export const STORAGES: readonly Storage[] = [F32X4, F32, BLOCKS8];
+export const STORAGES: readonly Storage[] = [
+  F32X4,
+  F32,
+  BLOCKS8,
+  withTypes(F32X4, "bf16", "f16"),
+  withTypes(BLOCKS8, "f16", "f32"),
+];
 
 /** What `kernel` can be linked with, given a rule: by the roles that its file imports. Nothing if it is not for this rule. */
 export function linksOf(kernel: Kernel, rule: WgslFile): Record<string, WgslFile>[] {
@@ -50,14 +59,17 @@ export function linksOf(kernel: Kernel, rule: WgslFile): Record<string, WgslFile
   const quantizes = OFFERED.some(({ rule: { definition } }) => {
     return definition.quantizes && rule.path === (definition.path ?? `rules/${definition.name}.wgsl`);
   });
-  const storages = imports("storage") ? STORAGES.filter((s) => quantizes || !s.quantizes) : STORAGES.slice(0, 1);
+  const anyRule = !imports("rule") || rule.path === "rules/adam.wgsl";
+  const fits = (s: Storage): boolean => (quantizes || !s.quantizes) && (anyRule || !s.constants);
+  const storages = imports("storage") ? STORAGES.filter(fits) : STORAGES.slice(0, 1);
   const decays = imports("decay") ? [PLAIN_DECAY, MODIFIED_DECAY] : [PLAIN_DECAY];
   const averages = imports("average") ? [NO_AVERAGE, AVERAGES] : [NO_AVERAGE];
   const figures = kernel === UPDATE_FIGURES ? NORM_FIGURES : NO_FIGURES;
   const has = (name: string): boolean => rule.text.includes(`fn ${name}(`);
   if (kernel === FACTOR && !has("factor_square")) return [];
-  if (kernel === EVALUATE && !has("evaluation_point")) return [];
-  const begin = has("begin_rule") ? RULE_BEGIN : NO_BEGIN;
+  if (kernel === EVALUATE && !has("evaluation_point") && !anyRule) return [];
+  const evaluation = has("evaluation_point") ? RULE_EVALUATION : AVERAGE_EVALUATION;
+  const opening = has("open_rule") ? RULE_OPENING : NO_OPENING;
   const finish = has("finish_rule") ? RULE_FINISH : NO_FINISH;
   const preparation = has("prepare_rule") ? RULE_PREPARATION : CAUTIOUS_PREPARATION;
   const settlement = has("settle_all")
@@ -65,17 +77,20 @@ export function linksOf(kernel: Kernel, rule: WgslFile): Record<string, WgslFile
     : has("settle_rule")
       ? TENSOR_SETTLEMENT
       : CAUTIOUS_SETTLEMENT;
+  // Numbers of 16 bits have nothing to do with decay and averages, nor averages with the rule.
+  const first = <T>(storage: Storage, all: readonly T[]): readonly T[] => (storage.constants ? all.slice(0, 1) : all);
   return storages.flatMap((storage) =>
-    decays.flatMap((decay) =>
-      averages.map((average) => ({
+    first(storage, decays).flatMap((decay) =>
+      first(storage, averages).map((average) => ({
         ...storage.files,
         rule,
         decay,
         average,
         figures,
         preparation,
-        begin,
+        opening,
         finish,
+        evaluation,
         settlement,
       })),
     ),

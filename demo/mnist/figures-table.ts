@@ -1,6 +1,6 @@
 /** The table of the tensors' figures, as rows of text: the terminal, the live page and the report show the same one. */
 import type { Figures, GroupFigures } from "../../src/index.ts";
-import type { History } from "./history.ts";
+import { type History, mostDecayed } from "./history.ts";
 
 export const TENSOR_HEADINGS = [
   "tensor",
@@ -43,6 +43,24 @@ export function groupRows(f: Figures): string[][] {
 /** After how many steps a weight has forgotten where it began. */
 export function memoryOf({ decayMemory }: GroupFigures): string {
   return decayMemory !== null && Number.isFinite(decayMemory) ? `${COMPACT.format(decayMemory)} steps` : "-";
+}
+
+/** What the decay amounts to, in a run of so many steps. */
+export function decayInWords(figures: Figures, totalSteps: number): string {
+  const { decayFraction, decayMemory, weightDecay } = mostDecayed(figures);
+  if (weightDecay === 0) return "";
+  if (decayFraction === null) {
+    return "Coupled decay joins the gradient before the moments: what it takes is different for every weight.";
+  }
+  if (decayFraction === 0 || decayMemory === null) return "";
+  const memory = Math.round(decayMemory).toLocaleString("en");
+  const verdict =
+    decayMemory > 3 * totalSteps
+      ? "far longer than this run: the decay does next to nothing"
+      : decayMemory <= 200
+        ? "so short that the decay fights the learning"
+        : "within the reach of this run: the decay shapes the weights";
+  return `At this moment a weight forgets where it began in about ${memory} steps, ${verdict}.`;
 }
 
 const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });

@@ -38,6 +38,7 @@ fn open_chunk(chunk: vec4u, tensor: vec4u) -> Opened {
   chunk_begin = chunk.y;
   chunk_element = chunk.w;
   own_count = count;
+  rounding_begin(control.tensors[chunk.x].rounding, count, chunk);
   let by = select(count, applied_step(header.step, control.skipped), BY_UPDATE);
   let factor = select(control.tensors[chunk.x].factor, header.unscale / control.loss_scale, ESTIMATES);
   return Opened(group, step_rows[group.first_step_row + min(by, group.last_step_row)], factor);

@@ -40,6 +40,7 @@ struct TensorControl {
   inner: u32,
   units: u32,           // where the factors of its units lie, like extra, with adaptive clipping
   unit_size: u32,       // elements of a unit
+  rounding: u32,        // key of the hash by which parameters of 16 bits are rounded
   cautious: f32,        // what a masked update is multiplied by, with cautious updates
   n0: f32,              // the rule's numbers for this tensor; what they are, `settle_rule` says
   n1: f32,

@@ -41,7 +41,7 @@ var<workgroup> wg_means: array<f32, MOST_MEANS>;
 var<private> first_pair: u32;
 var<private> pairs_made: u32;
 
-fn begin_rule(chunk: vec4u, of_tensor: TensorControl, lane: u32) {
+fn open_rule(chunk: vec4u, of_tensor: TensorControl, lane: u32) {
   pairs_made = 0u;
   if (of_tensor.rows == 0u) { return; }
   let inner = of_tensor.inner;

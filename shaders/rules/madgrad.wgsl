@@ -41,7 +41,7 @@ fn cube_root(sum: Lane) -> Lane {
 }
 
 // x_0 is kept without momentum too, beside groups that have it: it may set in later.
-fn begin_rule(chunk: vec4u, of_tensor: TensorControl, lane: u32) {
+fn open_rule(chunk: vec4u, of_tensor: TensorControl, lane: u32) {
   if (!MOMENTUM || own_count != 1u) { return; }
   for (var at = chunk.y + lane; at < chunk.y + chunk.z; at += WORKGROUP_SIZE) { store_state(X0, at, load_param(at)); }
 }

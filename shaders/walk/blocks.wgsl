@@ -4,7 +4,7 @@
 fn update_chunk(c: u32, chunk: vec4u, tensor: vec4u, lane: u32) {
   let opened = open_chunk(chunk, tensor);
   let group = opened.group;
-  begun(chunk, lane);
+  opening(chunk, lane);
   var sums = sums_begin(group);
   let end = chunk_end(chunk);
 

@@ -1,5 +1,6 @@
 /** A tensor's bytes and the numbers they stand for. Files are little-endian, and so is every machine that runs a browser. */
 import { CheckpointError } from "../errors.ts";
+import { fromBinary16 } from "../half.ts";
 import { type Allowance, quote, type SafeTensor } from "./safetensors.ts";
 
 /** Values as a tensor of a file; not copied. */
@@ -27,18 +28,9 @@ export function toFloats({ dtype, bytes }: SafeTensor, name = "a tensor", allowa
   for (let i = 0; i < bits.length; i++) {
     const half = (bytes[2 * i] as number) | ((bytes[2 * i + 1] as number) << 8);
     if (dtype === "BF16") bits[i] = half << 16;
-    else values[i] = fromHalf(half);
+    else values[i] = fromBinary16(half);
   }
   return values;
-}
-
-/** A float16 by its bits: sign, 5 bits of exponent, 10 of fraction. */
-function fromHalf(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0x1f) return fraction ? Number.NaN : sign * Infinity;
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
 /** Whether this is a number that belongs to a tensor's state, such as NAdam's `mu_product`, and no slot of a tensor of shape []. */

@@ -77,7 +77,7 @@ export async function openParams(parts: OptimizerParts, timeline: Timeline, owne
   const matrices = parts.rules.find(({ definition }) => definition.orthogonalizes);
   if (matrices)
     throw new OptionError(where, "rule", "must not be one that orthogonalizes matrices", matrices.definition.name);
-  const any = parts.rules.flatMap((_, rule) => memory.formats.map((storage) => ({ storage, rule }) as Window));
+  const any = parts.rules.flatMap((_, rule) => memory.storages.map((storage) => ({ storage, rule }) as Window));
   await step.compile(any, []);
   owner.checkAlive();
   if (memory.chunks.length === 0) memory.tensors.splice(0);
@@ -143,7 +143,7 @@ function join(
   owner: Owner,
   slots: ExtraSlots | undefined,
 ): void {
-  const { device, memory, step, records, groups, settled, rules } = parts;
+  const { memory, step, records, groups } = parts;
   const applied = timeline.possible.first - 1;
   const pasts = groups.map((_, g) => records.at(applied, g));
   memory.join(extension);
@@ -152,5 +152,5 @@ function join(
   records.restart(applied, pasts, groups.length);
   timeline.adopt();
   owner.adopt();
-  slots?.fillExtraSlots(device, settled.label, rules, groups, extension.tensors);
+  slots?.fillExtraSlots(parts, extension.windows, extension.tensors, addition.tensors);
 }

@@ -1,15 +1,16 @@
 /** Makes optimizers. */
 import { OptionError } from "../errors.ts";
 import { type Limits, resolveLimits } from "../host/limits.ts";
-import { Memory, type Tensor } from "../host/memory.ts";
+import { Memory, type Storages, type Tensor } from "../host/memory.ts";
 import { inScopes } from "../host/scopes.ts";
 import { type RuleKernels, StepEncoder } from "../host/step.ts";
+import { F32, F32X4, type Storage } from "../kernels/storage.ts";
 import { averageWeights } from "./averages.ts";
 import { checkKeys, checkNumber } from "./checks.ts";
 import { GroupRecords } from "./group-records.ts";
-import { type Group, type GroupOptions, resolveGroups, resolveRules } from "./groups.ts";
+import { type Group, type GroupOptions, resolveGroups } from "./groups.ts";
 import { Optimizer, type RulePart } from "./optimizer.ts";
-import { checkParams, type OptimizerOptions, settle } from "./options.ts";
+import { checkParams, type OptimizerOptions, type Settled, settle, wantsExtras } from "./options.ts";
 import { overridesOf } from "./overrides.ts";
 import type { HyperOptions, Rule, RuleDefinition } from "./rule.ts";
 import { StepRows } from "./step-rows.ts";
@@ -50,7 +51,7 @@ export async function createOptimizer(
   if (typeof device?.createComputePipelineAsync !== "function")
     throw new OptionError(WHERE, "device", "must be a GPUDevice", device);
   checkTuning(tuning);
-  const settled = settle(options);
+  const settled = settle(options, wantsExtras(options) ? await import("./extra-options.ts") : undefined);
   const { params, groups: specs = [], clip } = options;
   const common = commonOptions(options, clip?.value);
   const { rules, groups } =
@@ -59,7 +60,7 @@ export async function createOptimizer(
           rules: [{ ...(options.rule as Rule), match: undefined, state: options.state }],
           groups: resolveGroups(options.rule as Rule, common, specs),
         }
-      : resolveRules("rules", options.rules, common, options.state);
+      : (await import("./several-rules.ts")).resolveRules("rules", options.rules, common, options.state);
   const quantization = rules.some(({ state }) => state !== undefined) && (await import("./quantization.ts"));
   if (quantization) quantization.checkFormats(rules, options.rules !== undefined);
   const tensors = checkParams(rules[0]?.definition.name ?? "", params, rules, groups, new Set(), settled);
@@ -97,7 +98,8 @@ export async function createOptimizer(
     chunk,
     slots,
     quantized: quantized.map(({ QUANTIZED }) => QUANTIZED),
-    blocks: quantization ? quantization.FORMAT : undefined,
+    formats: settled.formats,
+    storages: await storagesOf(settled, quantization ? quantization.FORMAT : undefined),
     accumulates: settled.microBatches > 1,
   });
   const undo = [
@@ -124,12 +126,13 @@ export async function createOptimizer(
           wgsl: { path: definition.path ?? `rules/${definition.name}.wgsl`, text: definition.wgsl },
           overrides,
           modifiesDecay: overrides.modified,
+          begins: bits(overrides.ruleSlots, overrides.extraSlots.length),
           cautiousUpdates: overrides.cautiousUpdates,
           prepares: definition.prepares,
           settles: definition.settles,
           estimates: definition.estimates === true,
           evaluates: definition.evaluates === true,
-          begins: definition.begins === true,
+          opens: definition.opens === true,
           finishes: definition.finishes === true,
           ...shapesOf(definition, groups),
         })),
@@ -140,6 +143,7 @@ export async function createOptimizer(
         clipsValue: groups.some((g) => g.clipValue !== Infinity),
         accumulates: settled.microBatches > 1,
         unscale: settled.unscale,
+        roundingKey: settled.roundingKey,
         scaler: scale,
       });
       undo.push(() => made.destroy());
@@ -164,14 +168,33 @@ export async function createOptimizer(
       return made;
     });
     await inScopes(device, WHERE, () => {
-      if (anchors) anchors.fillExtraSlots(device, label, parts, groups, memory.tensors);
       step.rehearse();
+      if (anchors)
+        anchors.fillExtraSlots(
+          { device, step, rules: parts, groups, settled },
+          memory.windows,
+          memory.tensors,
+          tensors,
+        );
     });
     return optimizer;
   } catch (error) {
     for (const free of undo) free();
     throw error;
   }
+}
+
+/** `count` bits from bit `first` on. */
+function bits(first: number, count: number): number {
+  return ((1 << count) - 1) << first;
+}
+
+/** The formats that windows may have. */
+async function storagesOf({ formats: { param, grad } }: Settled, blocks: Storage | undefined): Promise<Storages> {
+  if (param.bytes + grad.bytes === 8) return { four: F32X4, one: F32, ...(blocks && { blocks }) };
+  const { withTypes } = await import("../kernels/half.ts");
+  const typed = (storage: Storage): Storage => withTypes(storage, param.type, grad.type);
+  return { four: typed(F32X4), ...(blocks && { blocks: typed(blocks) }) };
 }
 
 /** What a rule makes of the shapes of its tensors. */
@@ -201,6 +224,6 @@ function checkTuning(tuning: unknown): void {
 
 function commonOptions(options: OptimizerOptions, clipValue: number | undefined): GroupOptions {
   const { rule, rules, params, groups, clip, skipNonFinite, lossScale, accumulate, monitor, label, ...rest } = options;
-  const { lookahead, ema, swa, state, ...common } = rest;
+  const { lookahead, ema, swa, state, storage, ...common } = rest;
   return { ...(clipValue === undefined ? {} : { clipValue }), ...common };
 }

@@ -1,11 +1,12 @@
 /**
- * State slots that belong to no rule: anchors (values that decay pulls toward instead of zero), slow weights, averages. Loaded only
- * where there are any.
+ * State slots that belong to no rule: masters of 16-bit parameters, anchors (values that decay pulls toward instead of zero), slow
+ * weights, averages. Loaded only where there are any.
  */
 import { OptionError } from "../errors.ts";
-import { rangeOf, slotPieces, type Tensor } from "../host/memory.ts";
+import { type Tensor, type TensorSpec, type Window, writeSlot } from "../host/memory.ts";
 import type { Group } from "./groups.ts";
-import { extraSlot, type Overrides } from "./overrides.ts";
+import type { OptimizerParts, RulePart } from "./optimizer.ts";
+import { extraSlot } from "./overrides.ts";
 
 /** Values given to `toward` must be there and fit. @throws {OptionError} */
 export function checkAnchors(
@@ -23,30 +24,28 @@ export function checkAnchors(
 }
 
 /**
- * Puts what they begin with into the slots that belong to no rule: anchors are the parameters as they are now, or the values
- * given; slow weights and averages the parameters.
+ * Puts into the slots that belong to no rule what they begin with: the parameters as they are now, or the values given for anchors. In
+ * float32, where these are known, also where the parameters themselves have 16 bits.
+ *
+ * @param specs what the tensors, which lie in `windows`, were made from.
  */
 export function fillExtraSlots(
-  device: GPUDevice,
-  label: string,
-  rules: readonly { readonly overrides: Overrides }[],
-  groups: readonly Group[],
+  { device, step, rules, groups, settled }: Pick<OptimizerParts, "device" | "step" | "rules" | "groups" | "settled">,
+  windows: readonly Window[],
   tensors: readonly Tensor[],
+  specs: readonly TensorSpec[],
 ): void {
-  const encoder = device.createCommandEncoder({ label: `${label} anchors` });
+  const encoder = device.createCommandEncoder({ label: `${settled.label} begin` });
+  step.encodeBegin(encoder, windows);
+  device.queue.submit([encoder.finish()]);
+  const dataOf = new Map(settled.master ? specs.map(({ name, data }) => [name, data] as const) : []);
   for (const tensor of tensors) {
-    const { overrides } = rules[tensor.rule] as { overrides: Overrides };
+    const { overrides } = rules[tensor.rule] as RulePart;
     const toward = groups[tensor.group]?.toward;
     for (const name of overrides.extraSlots) {
-      if (name === "anchor" && toward === undefined) continue;
-      const values = name === "anchor" && typeof toward === "object" ? toward[tensor.name] : undefined;
-      for (const piece of slotPieces(tensor, extraSlot(overrides, name) as number)) {
-        const { from, count } = piece;
-        const { buffer, offset, size } = rangeOf(piece);
-        if (values) device.queue.writeBuffer(buffer, offset, values as Float32Array<ArrayBuffer>, from, count);
-        else encoder.copyBufferToBuffer(tensor.param.buffer, tensor.param.offset + from * 4, buffer, offset, size);
-      }
+      const anchor = name === "anchor" && typeof toward === "object" ? toward[tensor.name] : undefined;
+      const values = anchor ?? dataOf.get(tensor.name);
+      if (values) writeSlot(device.queue, tensor, extraSlot(overrides, name) as number, values);
     }
   }
-  device.queue.submit([encoder.finish()]);
 }

@@ -136,7 +136,7 @@ export function checkMatch(where: string, option: string, match: unknown): asser
 }
 
 /** The group of all tensors of a rule that no other group takes. */
-function baseGroup(rule: Rule, index: number, name: string, options: GroupOptions): Group {
+export function baseGroup(rule: Rule, index: number, name: string, options: GroupOptions): Group {
   const { definition } = rule;
   const base: Group = {
     name,
@@ -262,39 +262,8 @@ export function resolveGroups(rule: Rule, options: GroupOptions, specs: readonly
   return groups;
 }
 
-/**
- * Groups of several rules: of each rule the group of the rest, and then its own.
- *
- * @param options hold for every group that does not say otherwise.
- * @throws {OptionError}
- */
-export function resolveRules(
-  where: string,
-  specs: readonly RuleSpec[],
-  options: GroupOptions,
-  stateOfAll?: StateFormat,
-): { rules: MatchedRule[]; groups: Group[] } {
-  if (!Array.isArray(specs) || specs.length === 0)
-    throw new OptionError(where, "rules", "must be a list of at least one { match, rule }", specs);
-  const rules: MatchedRule[] = [];
-  const groups: Group[] = [];
-  specs.forEach((spec, i) => {
-    const at = `rules[${i}]`;
-    if (typeof spec !== "object" || spec === null) throw new OptionError(where, at, "must be an object", spec);
-    const { match, rule, name, state = stateOfAll, groups: own = [], ...changes } = spec as RuleSpec;
-    checkMatch(where, `${at}.match`, match);
-    if (typeof rule?.definition?.name !== "string")
-      throw new OptionError(where, `${at}.rule`, "must be a rule such as adamw()", rule);
-    const label = nameOf(where, `${at}.name`, groups, name ?? rule.definition.name);
-    rules.push({ ...rule, match, state });
-    groups.push(baseGroup(rule, i, label, { ...options, ...changes }));
-    addGroups(groups, rule, `${where}: ${at}`, own);
-  });
-  return { rules, groups };
-}
-
 /** Adds groups of the rule of the newest group that has no pattern; they begin with its options. */
-function addGroups(groups: Group[], rule: Rule, where: string, specs: readonly GroupSpec[]): void {
+export function addGroups(groups: Group[], rule: Rule, where: string, specs: readonly GroupSpec[]): void {
   const base = groups.at(-1) as Group;
   if (!Array.isArray(specs)) throw new OptionError(where, "groups", "must be a list", specs);
   specs.forEach((spec, i) => {
@@ -308,7 +277,8 @@ function addGroups(groups: Group[], rule: Rule, where: string, specs: readonly G
   });
 }
 
-function nameOf(where: string, option: string, groups: readonly Group[], name: unknown): string {
+/** @throws {OptionError} unless `name` is a text that no group has. */
+export function nameOf(where: string, option: string, groups: readonly Group[], name: unknown): string {
   if (typeof name !== "string" || name === "") throw new OptionError(where, option, "must be a text", name);
   if (groups.some((g) => g.name === name)) throw new OptionError(where, option, "must be unique", name);
   return name;

@@ -1,16 +1,17 @@
 /** The optimizer: what a user calls. It turns options into rows and commands; `host/` runs them. */
 import { LifecycleError, OptionError } from "../errors.ts";
 import type { Evaluation } from "../host/evaluation.ts";
-import type { BufferRange, Memory, Tensor } from "../host/memory.ts";
+import { type BufferRange, type Memory, type Tensor, writeSlot } from "../host/memory.ts";
+import { bytesOf, type ElementType, type TensorFormats } from "../host/number-format.ts";
 import { ReadbackRing, readRanges } from "../host/readback.ts";
 import { HEADER_SLOTS, type StepEncoder } from "../host/step.ts";
 import { CONTROL, Words } from "../kernels/layouts.ts";
 import type { OpenParams, Owner } from "./add-params.ts";
 import { checkKeys } from "./checks.ts";
 import type { Figures } from "./figures.ts";
+import { changedGroups } from "./group-changes.ts";
 import type { GroupRecords } from "./group-records.ts";
 import {
-  changeGroup,
   checkMatch,
   type Group,
   type GroupOptions,
@@ -22,18 +23,21 @@ import {
 import type { LossScaleState } from "./loss-scaler.ts";
 import type { Monitor, MonitorSource } from "./monitor.ts";
 import { type BufferSlice, checkOverlaps, checkSlice, type ParamSpec, type Settled } from "./options.ts";
-import { checkOverrides, extraSlot, type Overrides, overridesOf } from "./overrides.ts";
-import type { Snapshot, StateDict, StateTarget, TensorState } from "./state.ts";
+import { extraSlot, type Overrides } from "./overrides.ts";
+import { takeSnapshot } from "./snapshot.ts";
+import type { StateDict, StateTarget, TensorState } from "./state.ts";
 import type { StepRows } from "./step-rows.ts";
 import { groupTable } from "./table.ts";
 import { Timeline } from "./timeline.ts";
 
-/** A parameter's memory: bind it in your own kernels. Ranges in bytes; elements float32, row-major. */
+/** A parameter's memory: bind it in your own kernels. Ranges in bytes; elements row-major, float32 or what `storage` says. */
 export interface TensorHandle {
   readonly name: string;
   readonly shape: readonly number[];
   readonly param: BufferRange;
   readonly grad: BufferRange;
+  readonly paramType: ElementType;
+  readonly gradType: ElementType;
 }
 
 /** One of the optimizer's rules, with what its kernels are compiled for and its rows by step count. */
@@ -107,7 +111,8 @@ export class Optimizer {
 
   /** All tensors, in the order they were given. */
   get tensors(): readonly TensorHandle[] {
-    return [...this.#parts.memory.tensors].sort((a, b) => a.order - b.order).map(handle);
+    const { memory, settled } = this.#parts;
+    return [...memory.tensors].sort((a, b) => a.order - b.order).map((tensor) => handle(tensor, settled.formats));
   }
 
   /** Names of the groups; the first is `default`. */
@@ -122,7 +127,7 @@ export class Optimizer {
 
   /** Where a tensor's parameter and gradient lie. @throws {OptionError} if there is no such tensor. */
   tensor(name: string): TensorHandle {
-    return handle(this.#tensor("tensor", name));
+    return handle(this.#tensor("tensor", name), this.#parts.settled.formats);
   }
 
   /**
@@ -194,7 +199,7 @@ export class Optimizer {
    */
   eval(): void {
     this.#alive("eval");
-    const { evaluation, memory, rules, step, records } = this.#parts;
+    const { evaluation, memory, step, records } = this.#parts;
     if (!evaluation || evaluation.active) return;
     for (const { name, param } of memory.tensors)
       if ((param.buffer.usage & COPY_BOTH) !== COPY_BOTH)
@@ -202,13 +207,7 @@ export class Optimizer {
     this.#timeline.prepare();
     const slot = this.#headerSlot();
     step.writeHeader(slot, this.#timeline.steps + 1, records.rows);
-    evaluation.begin(
-      memory,
-      (rule) => extraSlot((rules[rule] as RulePart).overrides, "average"),
-      (encoder) => {
-        if (!this.#parts.settled.average) step.encodeBeside(encoder, slot, "evaluate");
-      },
-    );
+    evaluation.begin(memory, (encoder) => step.encodeBeside(encoder, slot, "evaluate"));
   }
 
   /** Brings back the parameters that are trained, bit for bit. Does nothing if they are in place. */
@@ -337,7 +336,8 @@ export class Optimizer {
       throw new OptionError("attach", "name", "must be that of a tensor with buffers of its own", name);
     const range = (which: "param" | "grad"): BufferRange => {
       const slice = buffers[which];
-      return slice === undefined ? tensor[which] : checkSlice("attach", `${which} (${name})`, slice, tensor.size);
+      const bytes = bytesOf(this.#parts.settled.formats, which, tensor.size);
+      return slice === undefined ? tensor[which] : checkSlice("attach", `${which} (${name})`, slice, bytes);
     };
     const param = range("param");
     const grad = range("grad");
@@ -388,7 +388,7 @@ export class Optimizer {
         "stateDict: call it after the last micro-batch of a step; the sums of the others are not saved",
       );
     }
-    const snapshot = this.#snapshot(this.#parts.memory.tensors);
+    const snapshot = takeSnapshot(this.#parts, this.#timeline, this.#parts.memory.tensors);
     const { records } = this.#parts;
     return this.#withState((state, target) =>
       state.collectState(target, snapshot, (applied) => snapshot.groups.map((_, g) => records.at(applied, g))),
@@ -411,30 +411,39 @@ export class Optimizer {
     });
   }
 
-  /** A parameter's values. Waits for the GPU. */
+  /** A parameter's values; those of its master, where it has one and is being trained. Waits for the GPU. */
   async readParam(name: string): Promise<Float32Array> {
     this.#alive("readParam");
-    const [data] = await readRanges(this.device, this.#parts.settled.label, [this.#tensor("readParam", name).param]);
-    return new Float32Array(data as ArrayBuffer);
+    const tensor = this.#tensor("readParam", name);
+    const { settled, evaluation } = this.#parts;
+    if (settled.master && !evaluation?.active) return (await this.readState(name)).param;
+    const [data] = await readRanges(this.device, settled.label, [tensor.param]);
+    return settled.formats.param.decode(data as ArrayBuffer, 0, tensor.size);
   }
 
   /** A tensor's step count, parameter and state slots by PyTorch's names. Waits for the GPU. */
   async readState(name: string): Promise<TensorState> {
     this.#alive("readState");
     const tensor = this.#tensor("readState", name);
-    const snapshot = this.#snapshot([tensor]);
+    const snapshot = takeSnapshot(this.#parts, this.#timeline, [tensor]);
     return this.#withState(
       async (state, target) => (await state.readTensors(target, snapshot)).tensors[name] as TensorState,
     );
   }
 
-  /** Overwrites a parameter. @throws {OptionError} */
+  /** Overwrites a parameter, and its master. @throws {OptionError} @throws {LifecycleError} while others are in its place. */
   writeParam(name: string, data: Float32Array): void {
-    this.#write("writeParam", name, "param", data);
+    this.#alive("writeParam");
+    this.#trains("writeParam");
+    const tensor = this.#write("writeParam", name, "param", data);
+    const { overrides } = this.#parts.rules[tensor.rule] as RulePart;
+    const master = extraSlot(overrides, "master_param");
+    if (master !== undefined) writeSlot(this.device.queue, tensor, master, data);
   }
 
   /** Overwrites a gradient. @throws {OptionError} */
   writeGrad(name: string, data: Float32Array): void {
+    this.#alive("writeGrad");
     this.#write("writeGrad", name, "grad", data);
   }
 
@@ -533,30 +542,8 @@ export class Optimizer {
   }
 
   #change(concerns: (group: Group, index: number) => boolean, changes: Readonly<Record<string, unknown>>): void {
-    const { groups, rules, settled, records } = this.#parts;
-    const changed = groups.map((g, i) => {
-      const rule = rules[g.rule] as RulePart;
-      return concerns(g, i) ? changeGroup(rule, rule.definition.name, g, changes) : g;
-    });
-    rules.forEach((rule, r) => {
-      const { name, fixed = [] } = rule.definition;
-      const settledOnes = changed.some((g, i) => g.rule === r && g !== groups[i]) ? fixed : [];
-      for (const option of settledOnes)
-        if (option in changes) throw new OptionError(name, option, "cannot be changed after creation", changes[option]);
-      const ofRule = changed.filter((g) => g.rule === r);
-      checkOverrides(
-        name,
-        Object.keys(changes).join(", "),
-        changes,
-        rule.overrides,
-        overridesOf(rule, ofRule, settled),
-      );
-    });
-    const moved = changed.find((g, i) => (g.toward === undefined) !== (groups[i]?.toward === undefined));
-    if (moved) {
-      const { name } = (rules[moved.rule] as RulePart).definition;
-      throw new OptionError(name, "toward", "cannot be changed after creation", changes.toward);
-    }
+    const { groups, records } = this.#parts;
+    const changed = changedGroups(this.#parts, concerns, changes);
     const newTables = changed.some((g, i) => g.hyper !== groups[i]?.hyper);
     groups.splice(0, groups.length, ...changed);
     records.touch();
@@ -570,7 +557,7 @@ export class Optimizer {
       adding: () => this.#addsUnderWay > 0,
       adopt: () => this.#adopt(),
       load: (state, dict) => {
-        const target = this.#stateTarget();
+        const target = state.targetOf(this.#parts);
         state.checkState(dict, target);
         this.#load(state, target, dict);
       },
@@ -607,39 +594,10 @@ export class Optimizer {
     this.#monitor?.resize(memory.tensors.length, step.figures.size);
   }
 
-  /** Copies tensors, their state and all counts as they are now. */
-  #snapshot(tensors: readonly Tensor[]): Snapshot {
-    const { device, settled, memory, groups, step, scale } = this.#parts;
-    const windows = [...new Set(tensors.flatMap((t) => t.pieces.map((piece) => piece.window)))];
-    const control = { buffer: step.control, offset: 0, size: step.control.size };
-    const data = readRanges(device, settled.label, [
-      control,
-      scale ? { buffer: scale, offset: 0, size: scale.size } : { ...control, size: 0 },
-      ...windows.flatMap((w) => [w.param, w.state]),
-    ]);
-    // Whoever asked awaits it later, when the code that decodes it has been loaded.
-    data.catch(() => {});
-    const counts = memory.tensors.map((_, k) => this.#timeline.count(k));
-    return { tensors, groups: [...groups], steps: this.#timeline.steps, counts, windows, data };
-  }
-
   /** Runs what needs the code of state dicts, which is loaded when first used. */
   async #withState<T>(run: (state: typeof import("./state.ts"), target: StateTarget) => T | Promise<T>): Promise<T> {
-    return run(await import("./state.ts"), this.#stateTarget());
-  }
-
-  #stateTarget(): StateTarget {
-    const { device, settled, rules, memory, groups, step, scale } = this.#parts;
-    return {
-      device,
-      label: settled.label,
-      rules,
-      tensors: memory.tensors,
-      groups,
-      control: step.control,
-      initialControl: (tensor) => step.initialControl(tensor),
-      scale,
-    };
+    const state = await import("./state.ts");
+    return run(state, state.targetOf(this.#parts));
   }
 
   #monitored(where: string): Monitor {
@@ -660,15 +618,15 @@ export class Optimizer {
     return tensors;
   }
 
-  #write(where: string, name: string, which: "param" | "grad", data: Float32Array): void {
-    this.#alive(where);
+  #write(where: string, name: string, which: "param" | "grad", data: Float32Array): Tensor {
     const tensor = this.#tensor(where, name);
     if (!(data instanceof Float32Array) || data.length !== tensor.size)
       throw new OptionError(where, `data (${name})`, `must be a Float32Array of ${tensor.size} elements`, data);
     const { buffer, offset } = tensor[which];
     if ((buffer.usage & COPY_DST) === 0)
       throw new OptionError(where, `buffer (${name})`, "must have usage COPY_DST", buffer.usage);
-    this.device.queue.writeBuffer(buffer, offset, data as Float32Array<ArrayBuffer>);
+    this.device.queue.writeBuffer(buffer, offset, this.#parts.settled.formats[which].encode(data));
+    return tensor;
   }
 
   #alive(where: string): void {
@@ -677,6 +635,6 @@ export class Optimizer {
   }
 }
 
-function handle({ name, shape, param, grad }: Tensor): TensorHandle {
-  return { name, shape, param, grad };
+function handle({ name, shape, param, grad }: Tensor, formats: TensorFormats): TensorHandle {
+  return { name, shape, param, grad, paramType: formats.param.type, gradType: formats.grad.type };
 }

@@ -1,6 +1,7 @@
 /** What a user hands to `createOptimizer`, and its checks: everything is refused before anything is made. */
 import { OptionError } from "../errors.ts";
 import type { BufferRange, TensorSpec } from "../host/memory.ts";
+import { bytesOf, type ElementType, F32_FORMAT, type TensorFormats } from "../host/number-format.ts";
 import { checkBoolean, checkKeys, checkNumber } from "./checks.ts";
 import { type Group, type GroupOptions, type GroupSpec, groupOf, type MatchedRule, type RuleSpec } from "./groups.ts";
 import type { LossScaleOptions, LossScaler } from "./loss-scaler.ts";
@@ -21,7 +22,10 @@ export interface ArenaParam {
   readonly data?: Float32Array;
 }
 
-/** A parameter in the caller's buffers, float32, usage STORAGE. The caller keeps owning them. */
+/**
+ * A parameter in the caller's buffers, usage STORAGE, float32 or what `storage` says. The caller keeps owning them. In 16 bits there
+ * must be room for a multiple of four elements, filled up with zeros.
+ */
 export interface AttachedParam {
   readonly name: string;
   readonly shape: readonly number[];
@@ -72,6 +76,21 @@ export interface AverageOptions {
   every?: number;
 }
 
+/** Parameters and gradients in 16 bits, packed in u32, the first of two elements in the lower half. No device feature is needed. */
+export interface StorageOptions {
+  /** `"bf16"` (8 bits of exponent, 7 of fraction) or `"f16"` (5 and 10; infinite from 65520 on); default `"f32"`. */
+  params?: ElementType;
+  /** Default that of the parameters. Gradients in f16 underflow below 6e-8: use `lossScale`. */
+  grads?: ElementType;
+  /**
+   * Parameters of 16 bits are copies, rounded to the nearest, of a float32 master in the state, which is what is trained, saved and read.
+   * Without, they are all there is, and are rounded up or down by chance, so that the expected value is exact. Default true.
+   */
+  master?: boolean;
+  /** What that chance is hashed from, with the tensor's name, its step and the element: a whole number >= 0 and < 2^32; default 0. */
+  seed?: number;
+}
+
 /** Options of `createOptimizer`. Those of {@link GroupOptions} hold for every group that does not say otherwise. */
 export interface OptimizerOptions extends GroupOptions {
   /** `adamw()`, `sgd({ momentum: 0.9 })`, ... This or `rules` must be given. */
@@ -87,6 +106,8 @@ export interface OptimizerOptions extends GroupOptions {
    * whose size is no multiple of 4, keep float32, as do anchors, slow weights and averages. Default `"f32"`.
    */
   state?: StateFormat;
+  /** How parameters and gradients are kept; default float32. */
+  storage?: StorageOptions;
   clip?: ClipOptions;
   lookahead?: LookaheadOptions;
   /** An exponential moving average of the parameters; `decay` must be given. */
@@ -108,8 +129,25 @@ export interface OptimizerOptions extends GroupOptions {
   label?: string;
 }
 
+/** How parameters and gradients are kept. */
+export interface StorageSettled {
+  readonly formats: TensorFormats;
+  /** Parameters have a float32 copy in the state. */
+  readonly master: boolean;
+  /** By a tensor's name, what rounding by chance is hashed from. */
+  readonly roundingKey: ((name: string) => number) | undefined;
+}
+
+/** How gradients are scaled and summed. */
+export interface ScalingSettled {
+  readonly staticLossScale: number;
+  readonly lossScale: LossScaleOptions | LossScaler | undefined;
+  readonly microBatches: number;
+  readonly unscale: number;
+}
+
 /** Options with everything settled. */
-export interface Settled {
+export interface Settled extends StorageSettled, ScalingSettled {
   readonly label: string;
   readonly clip: {
     readonly globalNorm: number;
@@ -124,21 +162,35 @@ export interface Settled {
   readonly skipNonFinite: boolean;
   /** Gradients are measured before the update. */
   readonly measures: boolean;
-  readonly staticLossScale: number;
-  readonly lossScale: LossScaleOptions | LossScaler | undefined;
-  readonly microBatches: number;
-  readonly unscale: number;
   readonly every: number;
 }
+
+const FLOAT32: StorageSettled = {
+  formats: { param: F32_FORMAT, grad: F32_FORMAT },
+  master: false,
+  roundingKey: undefined,
+};
+const AS_THEY_ARE: ScalingSettled = { staticLossScale: 1, lossScale: undefined, microBatches: 1, unscale: 1 };
+
+const NO_CLIPPING: Settled["clip"] = { globalNorm: 0, tensorNorm: 0, p: 2, eps: 1e-6, adaptive: undefined };
 
 const KNOWN = [
   ...["rule", "rules", "params", "groups", "clip", "skipNonFinite", "lossScale", "accumulate", "monitor", "label"],
   ...["lr", "lrScale", "referenceLr", "weightDecay", "decayMode", "cautious", "toward", "l1", "clipValue", "frozen"],
-  ...["cautiousUpdate", "lookahead", "ema", "swa", "state"],
+  ...["cautiousUpdate", "lookahead", "ema", "swa", "state", "storage"],
 ];
 
-/** @throws {OptionError} */
-export function settle(options: OptimizerOptions): Settled {
+/** Whether there are options that only `extra-options.ts` knows. */
+export function wantsExtras(options: OptimizerOptions | undefined): boolean {
+  const { clip, lossScale, accumulate, lookahead, ema, swa, storage } = options ?? ({} as OptimizerOptions);
+  return [clip, lossScale, accumulate, lookahead, ema, swa, storage].some((option) => option !== undefined);
+}
+
+/**
+ * @param extras must be given where {@link wantsExtras} says so.
+ * @throws {OptionError}
+ */
+export function settle(options: OptimizerOptions, extras?: typeof import("./extra-options.ts")): Settled {
   checkKeys("createOptimizer", "", options, KNOWN);
   const { rule, rules } = options;
   if (rules !== undefined && rule !== undefined)
@@ -150,96 +202,28 @@ export function settle(options: OptimizerOptions): Settled {
     throw new OptionError("createOptimizer", "groups", must, options.groups);
   }
   const where = rule?.definition.name ?? "rules";
-  const { clip = {}, monitor, label = "optim" } = options;
-  checkKeys(where, "clip", clip, ["globalNorm", "tensorNorm", "normType", "value", "eps", "adaptive"]);
-  const positive = (option: string, value: unknown): number => {
-    if (value === undefined) return 0;
-    checkNumber(where, option, value, { min: 2 ** -126 });
-    return value;
-  };
-  const globalNorm = positive("clip.globalNorm", clip.globalNorm);
-  const tensorNorm = positive("clip.tensorNorm", clip.tensorNorm);
-  const { normType = 2 } = clip;
-  if (normType !== Infinity) checkNumber(where, "clip.normType", normType, { min: 1, max: 12 });
-  const { eps = 1e-6 } = clip;
-  checkNumber(where, "clip.eps", eps, { min: 0 });
-  if (clip.value !== undefined) checkNumber(where, "clip.value", clip.value, { min: 0 });
+  const { monitor, label = "optim" } = options;
+  const clip = extras?.settleClip(where, options.clip) ?? NO_CLIPPING;
   if (monitor !== undefined) checkKeys(where, "monitor", monitor, ["every"]);
   const { every = 1 } = monitor ?? {};
   checkNumber(where, "monitor.every", every, { min: 1, whole: true });
   if (typeof label !== "string") throw new OptionError(where, "label", "must be a text", label);
 
-  const { lossScale } = options;
-  const staticLossScale = typeof lossScale === "number" ? lossScale : 1;
-  // Its inverse must be a normal float32 too.
-  checkNumber(where, "lossScale", staticLossScale, { min: 2 ** -126, max: 2 ** 126 });
-  const dynamic = typeof lossScale === "number" ? undefined : lossScale;
-  if (dynamic !== undefined && (typeof dynamic !== "object" || dynamic === null))
-    throw new OptionError(where, "lossScale", "must be a number, options or a LossScaler", dynamic);
-  const { accumulate: given = 1 } = options;
-  const accumulate = typeof given === "number" ? { microBatches: given } : given;
-  checkKeys(where, "accumulate", accumulate, ["microBatches", "reduce"]);
-  const { microBatches, reduce = "mean" } = accumulate as { microBatches: number; reduce?: string };
-  checkNumber(where, "accumulate.microBatches", microBatches, { min: 1, max: 2 ** 24, whole: true });
-  if (reduce !== "mean" && reduce !== "sum")
-    throw new OptionError(where, "accumulate.reduce", 'must be "mean" or "sum"', reduce);
-
-  const normed = globalNorm > 0 || tensorNorm > 0 || dynamic !== undefined;
+  const gradients = extras?.settleScaling(where, options) ?? AS_THEY_ARE;
+  const normed = clip.globalNorm > 0 || clip.tensorNorm > 0 || gradients.lossScale !== undefined;
   const { skipNonFinite = normed } = options;
   checkBoolean(where, "skipNonFinite", skipNonFinite);
   return {
     label: `${label} ${where}`,
-    clip: {
-      globalNorm,
-      tensorNorm,
-      p: normType === Infinity ? 0 : normType,
-      eps,
-      adaptive: settleAdaptive(where, clip.adaptive),
-    },
-    lookahead: settleLookahead(where, options.lookahead),
-    average: settleAverage(where, options),
+    clip,
+    lookahead: extras?.settleLookahead(where, options.lookahead),
+    average: extras?.settleAverage(where, options),
+    ...(extras?.settleStorage(where, options.storage) ?? FLOAT32),
     skipNonFinite,
     measures: normed || skipNonFinite,
-    staticLossScale,
-    lossScale: dynamic,
-    microBatches,
-    unscale: 1 / (staticLossScale * (reduce === "mean" ? microBatches : 1)),
+    ...gradients,
     every: monitor === undefined ? 0 : every,
   };
-}
-
-function settleAdaptive(where: string, given: unknown): Settled["clip"]["adaptive"] {
-  if (given === undefined) return undefined;
-  checkKeys(where, "clip.adaptive", given, ["factor", "eps"]);
-  const { factor, eps = 1e-3 } = given as { factor: number; eps?: number };
-  checkNumber(where, "clip.adaptive.factor", factor, { min: 2 ** -126 });
-  checkNumber(where, "clip.adaptive.eps", eps, { min: 0 });
-  return { factor, eps };
-}
-
-function settleLookahead(where: string, given: LookaheadOptions | undefined): Settled["lookahead"] {
-  if (given === undefined) return undefined;
-  checkKeys(where, "lookahead", given, ["k", "alpha", "init"]);
-  const { k = 6, alpha = 0.5, init = "initial" } = given as LookaheadOptions;
-  checkNumber(where, "lookahead.k", k, { min: 1, max: 2 ** 31, whole: true });
-  checkNumber(where, "lookahead.alpha", alpha, { min: 2 ** -126, max: 1 });
-  if (init !== "initial" && init !== "first-sync")
-    throw new OptionError(where, "lookahead.init", 'must be "initial" or "first-sync"', init);
-  return { k, alpha, init };
-}
-
-function settleAverage(where: string, { ema, swa }: OptimizerOptions): Settled["average"] {
-  if (ema !== undefined && swa !== undefined)
-    throw new OptionError(where, "swa", "must not be given beside ema: there is one average", swa);
-  const given = ema ?? swa;
-  if (given === undefined) return undefined;
-  const name = ema === undefined ? "swa" : "ema";
-  checkKeys(where, name, given, ema === undefined ? ["start", "every"] : ["decay", "start", "every"]);
-  const { decay, start = 1, every = 1 } = given as AverageOptions;
-  if (ema !== undefined) checkNumber(where, "ema.decay", decay, { min: 0, max: 1, open: true });
-  checkNumber(where, `${name}.start`, start, { min: 1, max: 2 ** 31, whole: true });
-  checkNumber(where, `${name}.every`, every, { min: 1, max: 2 ** 31, whole: true });
-  return { decay, start, every };
 }
 
 const STORAGE = 0x80;
@@ -284,7 +268,8 @@ export function checkParams(
     const unitSize = settled.clip.adaptive ? unitSizeOf(info.shape, size) : 0;
     const unitsAt = Math.ceil(ofRule / 4) * 4;
     const extra = unitSize > 0 ? unitsAt + size / unitSize : ofRule;
-    const large = size >= QUANTIZED_FROM && (param === undefined || size % 4 === 0);
+    const whole = settled.formats.param.bytes + settled.formats.grad.bytes < 8 || size % 4 === 0;
+    const large = size >= QUANTIZED_FROM && (param === undefined || whole);
     const quantized = large && rules[rule]?.state === "8-bit";
     const placed = { size, group, rule, order: taken.size + i, extra, unitsAt, unitSize, quantized };
     if (param === undefined && grad === undefined) return { ...info, ...placed, data };
@@ -296,8 +281,8 @@ export function checkParams(
         data,
       );
     const attached = {
-      param: checkSlice(where, `${at}.param (${name})`, param, size),
-      grad: checkSlice(where, `${at}.grad (${name})`, grad, size),
+      param: checkSlice(where, `${at}.param (${name})`, param, bytesOf(settled.formats, "param", size)),
+      grad: checkSlice(where, `${at}.grad (${name})`, grad, bytesOf(settled.formats, "grad", size)),
     };
     return { ...info, ...placed, attached };
   });
@@ -319,8 +304,8 @@ function checkShape(where: string, option: string, shape: unknown): number {
   return size;
 }
 
-/** Checks a range of a caller's buffer for `size` float32 elements. @throws {OptionError} */
-export function checkSlice(where: string, option: string, slice: unknown, size: number): BufferRange {
+/** Checks a range of a caller's buffer for `bytes` bytes. @throws {OptionError} */
+export function checkSlice(where: string, option: string, slice: unknown, bytes: number): BufferRange {
   checkKeys(where, option, slice, ["buffer", "offset", "size"]);
   const { buffer, offset = 0, size: given } = slice as Partial<BufferSlice>;
   if (
@@ -333,7 +318,6 @@ export function checkSlice(where: string, option: string, slice: unknown, size: 
   }
   checkNumber(where, `${option}.offset`, offset, { min: 0, whole: true });
   if (offset % 256 !== 0) throw new OptionError(where, `${option}.offset`, "must be a multiple of 256", offset);
-  const bytes = size * 4;
   if (given !== undefined && (!Number.isInteger(given) || given < bytes))
     throw new OptionError(where, `${option}.size`, `must be at least ${bytes} bytes`, given);
   if ((buffer.usage & STORAGE) === 0)

@@ -10,9 +10,11 @@ export interface Overrides {
   readonly shell: Readonly<Record<string, number>>;
   readonly average: Readonly<Record<string, number>>;
   readonly rule: Readonly<Record<string, number>>;
+  /** Of what loads and stores parameters. */
+  readonly params: Readonly<Record<string, number>>;
   /** State slots of the rule that are allocated. */
   readonly ruleSlots: number;
-  /** Slots behind these: values that decay pulls toward, slow weights of lookahead, averages. */
+  /** Slots behind these: masters of 16-bit parameters, values that decay pulls toward, slow weights of lookahead, averages. */
   readonly extraSlots: readonly ExtraSlot[];
   /** Some group has `toward`, `cautious`, `l1` or `cautiousUpdate`. */
   readonly modified: boolean;
@@ -20,7 +22,7 @@ export interface Overrides {
 }
 
 /** A state slot that belongs to no rule, by its name in state dicts. */
-export type ExtraSlot = "anchor" | "lookahead_slow_buff" | "average";
+export type ExtraSlot = "master_param" | "anchor" | "lookahead_slow_buff" | "average";
 
 /** Place of an extra slot among the state slots; undefined if there is none. */
 export function extraSlot({ ruleSlots, extraSlots }: Overrides, name: ExtraSlot): number | undefined {
@@ -37,6 +39,7 @@ export function overridesOf({ definition }: Rule, groups: readonly Group[], sett
   const cautiousUpdates = groups.some((g) => g.cautiousUpdate !== false);
   const modified = anchors || cautiousUpdates || groups.some((g) => g.cautious || g.l1 !== 0);
   const extraSlots: ExtraSlot[] = [];
+  if (settled.master) extraSlots.push("master_param");
   if (anchors) extraSlots.push("anchor");
   if (settled.lookahead) extraSlots.push("lookahead_slow_buff");
   if (settled.average) extraSlots.push("average");
@@ -59,6 +62,7 @@ export function overridesOf({ definition }: Rule, groups: readonly Group[], sett
       ...(settled.average ? { AVERAGE: 1, AVERAGE_SLOT: place("average") } : {}),
     },
     rule: definition.overrides?.(hypers) ?? {},
+    params: settled.master ? { MASTER: 1, MASTER_SLOT: place("master_param") } : {},
     ruleSlots,
     extraSlots,
     modified,

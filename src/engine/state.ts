@@ -1,13 +1,16 @@
 /** State dicts: everything by tensor name, versioned, exact; hyper-parameters apart from state. */
 import { StateDictError } from "../errors.ts";
 import { dequantize, quantize } from "../host/blocks8.ts";
-import { extraPieces, rangeOf, type StatePiece, slotPieces, type Tensor, type Window } from "../host/memory.ts";
+import { extraPieces, rangeOf, type StatePiece, slotPieces, type Tensor, writeSlot } from "../host/memory.ts";
+import type { TensorFormats } from "../host/number-format.ts";
 import { CONTROL, SHARED_NUMBERS, TENSOR_CONTROL, TENSOR_NUMBERS, Words } from "../kernels/layouts.ts";
 import type { GroupPast } from "./group-records.ts";
 import { type Group, valueAt } from "./groups.ts";
 import { decodeScale, type LossScaleState, writeScale } from "./loss-scaler.ts";
+import type { OptimizerParts } from "./optimizer.ts";
 import { extraSlot, type Overrides } from "./overrides.ts";
 import type { Carry, HyperOptions, RuleDefinition } from "./rule.ts";
+import type { Snapshot } from "./snapshot.ts";
 
 // GPUBufferUsage.COPY_DST; the global is not there in Node.
 const COPY_DST = 0x8;
@@ -62,6 +65,7 @@ export interface StateDict {
 export interface StateTarget {
   readonly device: GPUDevice;
   readonly label: string;
+  readonly formats: TensorFormats;
   readonly rules: readonly { readonly definition: RuleDefinition; readonly overrides: Overrides }[];
   readonly tensors: readonly Tensor[];
   readonly groups: readonly Group[];
@@ -70,6 +74,21 @@ export interface StateTarget {
   readonly initialControl: (tensor: Tensor) => Readonly<Record<string, number>>;
   /** Buffer of the dynamic loss scale. */
   readonly scale: GPUBuffer | undefined;
+}
+
+/** An optimizer as a target. */
+export function targetOf({ device, settled, rules, memory, groups, step, scale }: OptimizerParts): StateTarget {
+  return {
+    device,
+    label: settled.label,
+    formats: settled.formats,
+    rules,
+    tensors: memory.tensors,
+    groups,
+    control: step.control,
+    initialControl: (tensor) => step.initialControl(tensor),
+    scale,
+  };
 }
 
 /** A tensor's state that is saved: its parts by name, and where they lie. */
@@ -90,7 +109,9 @@ function slotsOf(
     return used && !definition.scratch?.includes(name) ? [slot(name, i)] : [];
   });
   const common = overrides.extraSlots.flatMap((name) =>
-    name !== "anchor" || group.toward !== undefined ? [slot(name, extraSlot(overrides, name) as number)] : [],
+    name !== "master_param" && (name !== "anchor" || group.toward !== undefined)
+      ? [slot(name, extraSlot(overrides, name) as number)]
+      : [],
   );
   const { parts = [] } = definition.extraState?.(group.hyper, tensor.shape) ?? {};
   const extra = parts.map(({ name, at, size }) => ({
@@ -100,6 +121,11 @@ function slotsOf(
     signed: true,
   }));
   return [...own, ...common, ...extra];
+}
+
+/** The slot of the parameter's master, if it has one: that is what is saved as the parameter. */
+function masterOf(target: StateTarget, tensor: Tensor): number | undefined {
+  return extraSlot(ruleOf(target, tensor).overrides, "master_param");
 }
 
 function ruleOf({ rules }: StateTarget, tensor: Tensor): StateTarget["rules"][number] {
@@ -122,19 +148,6 @@ function numbersOf<F extends NumberField>(
   return numbers.flatMap((name, i) => (name === undefined ? [] : [{ name, field: fields[i] as F }]));
 }
 
-/** An optimizer at one moment: the copies are on their way, whatever is stepped meanwhile. */
-export interface Snapshot {
-  readonly tensors: readonly Tensor[];
-  readonly groups: readonly Group[];
-  /** Steps encoded. */
-  readonly steps: number;
-  /** By tensor index: steps in which it took part, skipped ones included. */
-  readonly counts: readonly number[];
-  readonly windows: readonly Window[];
-  /** The control buffer, the loss scale or nothing, and of each window parameters and state. */
-  readonly data: Promise<readonly ArrayBuffer[]>;
-}
-
 /** State of the tensors of a snapshot, and how many steps had been skipped. */
 export async function readTensors(
   target: StateTarget,
@@ -147,21 +160,32 @@ export async function readTensors(
 }> {
   const [control, scale, ...memory] = (await data) as [ArrayBuffer, ArrayBuffer, ...ArrayBuffer[]];
   const words = new Words(control);
-  const floats = memory.map((buffer) => new Float32Array(buffer));
-  const gather = (which: 0 | 1, size: number, pieces: readonly StatePiece[], signed = true): Float32Array => {
+  const states = memory.map((buffer, i) => (i % 2 === 0 ? undefined : new Float32Array(buffer)));
+  const gather = (size: number, pieces: readonly StatePiece[], signed = true): Float32Array => {
     const values = new Float32Array(size);
     for (const { window, first, from, count, scales } of pieces) {
-      const source = floats[2 * windows.indexOf(window) + which] as Float32Array;
+      const source = states[2 * windows.indexOf(window) + 1] as Float32Array;
       if (scales === undefined) values.set(source.subarray(first, first + count), from);
       else
         values.set(dequantize(new Uint8Array(source.buffer, first * 4, count), source.subarray(scales), signed), from);
     }
     return values;
   };
+  const { param: format } = target.formats;
+  const paramOf = (tensor: Tensor): Float32Array => {
+    const master = masterOf(target, tensor);
+    if (master !== undefined) return gather(tensor.size, slotPieces(tensor, master));
+    const values = new Float32Array(tensor.size);
+    for (const { window, at, from, count } of tensor.pieces) {
+      const bytes = memory[2 * windows.indexOf(window)] as ArrayBuffer;
+      values.set(format.decode(bytes, at * format.bytes, count), from);
+    }
+    return values;
+  };
   const result: [string, TensorState][] = [];
   for (const tensor of tensors) {
     const slots = slotsOf(target, tensor).map(
-      ({ name, size, pieces, signed }) => [name, gather(1, size, pieces, signed)] as const,
+      ({ name, size, pieces, signed }) => [name, gather(size, pieces, signed)] as const,
     );
     const decided = words.read(TENSOR_CONTROL, CONTROL.length + tensor.index * TENSOR_CONTROL.length);
     const step = (counts[tensor.index] as number) - decided.skipped;
@@ -171,11 +195,7 @@ export async function readTensors(
     const read = {
       shape: tensor.shape,
       step,
-      param: gather(
-        0,
-        tensor.size,
-        tensor.pieces.map(({ at, ...piece }) => ({ ...piece, first: at })),
-      ),
+      param: paramOf(tensor),
       slots: Object.fromEntries(slots),
       ...(numbers.length > 0 && { numbers: Object.fromEntries(numbers) }),
       ...(scalars && { scalars }),
@@ -330,13 +350,15 @@ export function applyState(target: StateTarget, state: StateDict): void {
   const { queue } = target.device;
   for (const tensor of target.tensors) {
     const { param, slots } = state.tensors[tensor.name] as TensorState;
-    write(queue, tensor.param.buffer, tensor.param.offset, param, 0, tensor.size);
+    queue.writeBuffer(tensor.param.buffer, tensor.param.offset, target.formats.param.encode(param));
+    const master = masterOf(target, tensor);
+    if (master !== undefined) writeSlot(queue, tensor, master, param);
     for (const { name, pieces, signed } of slotsOf(target, tensor)) {
       const values = slots[name] as Float32Array;
       for (const piece of pieces) {
         const { buffer, offset } = rangeOf(piece);
         const { from, count, scales: scalesAt } = piece;
-        if (scalesAt === undefined) write(queue, buffer, offset, values, from, count);
+        if (scalesAt === undefined) queue.writeBuffer(buffer, offset, values as Float32Array<ArrayBuffer>, from, count);
         else {
           const { codes, scales } = quantize(values.subarray(from, from + count), signed);
           queue.writeBuffer(buffer, offset, codes);
@@ -363,16 +385,4 @@ export function applyState(target: StateTarget, state: StateDict): void {
   });
   queue.writeBuffer(target.control, 0, control.u32);
   if (target.scale && state.lossScale) writeScale(target.device, target.scale, state.lossScale);
-}
-
-/** Writes elements `from` to `from + count` of `data`. */
-function write(
-  queue: GPUQueue,
-  buffer: GPUBuffer,
-  offset: number,
-  data: Float32Array,
-  from: number,
-  count: number,
-): void {
-  queue.writeBuffer(buffer, offset, data as Float32Array<ArrayBuffer>, from, count);
 }

@@ -2,7 +2,7 @@
  * Other parameters for a while: those to evaluate take the place of those that are trained, which are kept and come back bit for
  * bit. Loaded only where there are such parameters.
  */
-import { type BufferRange, type Memory, slotBegin, type Window } from "./memory.ts";
+import type { BufferRange, Memory, Window } from "./memory.ts";
 
 const COPY_SRC = 0x4;
 const COPY_DST = 0x8;
@@ -23,26 +23,14 @@ export class Evaluation {
     return this.#kept.length > 0;
   }
 
-  /**
-   * @param slotOf state slot with the parameters to evaluate, of a rule; undefined if `compute` makes them.
-   * @param compute records what makes the others.
-   */
-  begin(
-    { windows }: Memory,
-    slotOf: (rule: number) => number | undefined,
-    compute: (encoder: GPUCommandEncoder) => void,
-  ): void {
+  /** @param compute records what makes the others. */
+  begin({ windows }: Memory, compute: (encoder: GPUCommandEncoder) => void): void {
     const label = `${this.#label} evaluate`;
     const encoder = this.#device.createCommandEncoder({ label });
     this.#kept = windows.map((window) => {
       const { size } = window.param;
       const buffer = this.#device.createBuffer({ label, size: Math.max(4, size), usage: COPY_SRC | COPY_DST });
       copy(encoder, window.param, { buffer, offset: 0, size });
-      const slot = slotOf(window.rule);
-      if (slot !== undefined) {
-        const { buffer: state, offset } = window.state;
-        copy(encoder, { buffer: state, offset: offset + slotBegin(window, slot) * 4, size }, window.param);
-      }
       return { window, buffer };
     });
     compute(encoder);

@@ -8,8 +8,9 @@
  * State is always the engine's: per window, slot after slot.
  */
 import { DeviceError } from "../errors.ts";
-import { F32, F32X4, type Storage } from "../kernels/storage.ts";
+import type { Storage } from "../kernels/storage.ts";
 import type { Limits } from "./limits.ts";
+import { bytesOf, type NumberFormat, type TensorFormats } from "./number-format.ts";
 
 /** A range of a buffer, in bytes. */
 export interface BufferRange {
@@ -112,6 +113,13 @@ const BLOCK_CODES = 64;
 
 const align = (n: number, to = ALIGNMENT): number => Math.ceil(n / to) * to;
 
+/** Formats that windows may have: four elements at a time; one, where a binding may end with any element; quantized state. */
+export interface Storages {
+  readonly four: Storage;
+  readonly one?: Storage;
+  readonly blocks?: Storage;
+}
+
 export interface MemoryOptions {
   readonly label: string;
   readonly limits: Limits;
@@ -119,9 +127,10 @@ export interface MemoryOptions {
   readonly chunk: number;
   /** State slots per element, by rule. */
   readonly slots: readonly number[];
-  /** By rule, a bit by slot: those that are quantized where tensors ask for it, in this format. */
+  /** By rule, a bit by slot: those that are quantized where tensors ask for it. */
   readonly quantized: readonly number[];
-  readonly blocks: Storage | undefined;
+  readonly formats: TensorFormats;
+  readonly storages: Storages;
   /** Whether sums of micro-batches are kept. */
   readonly accumulates: boolean;
 }
@@ -153,9 +162,8 @@ export class Memory {
   }
 
   /** All that its windows may be. */
-  get formats(): Storage[] {
-    const { blocks } = this.#options;
-    return [F32X4, F32, ...(blocks ? [blocks] : [])];
+  get storages(): Storage[] {
+    return Object.values(this.#options.storages);
   }
 
   /** Takes over an extension, which must be one of what is here now. */
@@ -169,7 +177,8 @@ export class Memory {
   /** Places tensors; those without buffers of their own share new arena buffers. */
   add(specs: readonly TensorSpec[]): void {
     const from = this.windows.length;
-    const { limits } = this.#options;
+    const { limits, storages, formats } = this.#options;
+    const widest = Math.max(formats.param.bytes, formats.grad.bytes);
     let arena: TensorSpec[] = [];
     let length = 0;
     const flush = (): void => {
@@ -180,17 +189,17 @@ export class Memory {
     for (const spec of specs) {
       if (spec.attached) {
         flush();
-        const storage = spec.size % F32X4.lanes === 0 ? F32X4 : F32;
+        const storage = spec.size % storages.four.lanes !== 0 && storages.one ? storages.one : storages.four;
         this.#addRegion(storage, spec.attached.param, spec.attached.grad, [{ spec, at: 0 }]);
         continue;
       }
-      if (spec.size * 4 > limits.maxBufferSize) {
+      if (spec.size * widest > limits.maxBufferSize) {
         throw new DeviceError(
-          `${this.#where}: ${spec.name} has ${spec.size * 4} bytes, a buffer of this device at most ${limits.maxBufferSize}`,
+          `${this.#where}: ${spec.name} has ${spec.size * widest} bytes, a buffer of this device at most ${limits.maxBufferSize}`,
         );
       }
       const room = align(spec.size, this.#unitOf(spec));
-      if ((length + room) * 4 > limits.maxBufferSize) flush();
+      if ((length + room) * widest > limits.maxBufferSize) flush();
       arena.push(spec);
       length += room;
     }
@@ -202,38 +211,55 @@ export class Memory {
   attach(tensor: Tensor, param: BufferRange, grad: BufferRange): void {
     tensor.param = param;
     tensor.grad = grad;
+    const { formats } = this.#options;
     for (const { window, from } of tensor.pieces) {
-      const { size } = window.param;
-      window.param = { buffer: param.buffer, offset: param.offset + from * 4, size };
-      window.grad = { buffer: grad.buffer, offset: grad.offset + from * 4, size };
+      const at = (range: BufferRange, format: NumberFormat, { size }: BufferRange): BufferRange => ({
+        buffer: range.buffer,
+        offset: range.offset + from * format.bytes,
+        size,
+      });
+      window.param = at(param, formats.param, window.param);
+      window.grad = at(grad, formats.grad, window.grad);
     }
   }
 
   #addArena(specs: readonly TensorSpec[], length: number): void {
-    const size = Math.max(ALIGNMENT, length) * 4;
+    const { label, formats, storages } = this.#options;
+    const room = Math.max(this.#unit, length);
+    const size = room * formats.param.bytes;
     const params = this.#device.createBuffer({
-      label: `${this.#options.label} params`,
+      label: `${label} params`,
       size,
       usage: STORAGE_USAGE,
       mappedAtCreation: true,
     });
-    const grads = this.#create("grads", size);
+    const grads = this.#create("grads", room * formats.grad.bytes);
     this.buffers.push(params);
-    const initial = new Float32Array(params.getMappedRange());
+    const initial = new Uint8Array(params.getMappedRange());
     let at = 0;
     const placed = specs.map((spec) => {
-      if (spec.data) initial.set(spec.data, at);
+      if (spec.data) {
+        const { buffer, byteOffset, byteLength } = formats.param.encode(spec.data);
+        initial.set(new Uint8Array(buffer, byteOffset, byteLength), at * formats.param.bytes);
+      }
       const place = { spec, at };
       at += align(spec.size, this.#unitOf(spec));
       return place;
     });
     params.unmap();
-    this.#addRegion(F32X4, { buffer: params, offset: 0, size }, { buffer: grads, offset: 0, size }, placed);
+    const whole = { buffer: grads, offset: 0, size: grads.size };
+    this.#addRegion(storages.four, { buffer: params, offset: 0, size }, whole, placed);
   }
 
-  /** What a tensor's room is a multiple of: blocks are whole. */
+  /** Elements that a tensor's room is a multiple of, so that it begins where a binding may. */
+  get #unit(): number {
+    const { param, grad } = this.#options.formats;
+    return ALIGNMENT_BYTES / Math.min(param.bytes, grad.bytes);
+  }
+
+  /** The same, with whole blocks. */
   #unitOf({ quantized }: TensorSpec): number {
-    return quantized ? BLOCK : ALIGNMENT;
+    return quantized ? BLOCK : this.#unit;
   }
 
   /** Cuts a region into chunks and windows. */
@@ -243,7 +269,7 @@ export class Memory {
     grad: BufferRange,
     placed: readonly { spec: TensorSpec; at: number }[],
   ): void {
-    const { limits, slots, blocks } = this.#options;
+    const { limits, slots, formats, storages } = this.#options;
     // The state of a window is one binding, and lies in one buffer.
     const most = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
     const largestOf = (rule: number, chunk: number, quantized: number): number => {
@@ -261,8 +287,7 @@ export class Memory {
     let window: Window | undefined;
     let begin = 0;
     for (const { spec, at } of placed) {
-      const bytes = spec.size * 4;
-      const storage = spec.quantized && blocks ? blocks : plain;
+      const storage = spec.quantized && storages.blocks ? storages.blocks : plain;
       const quantized = spec.quantized ? (this.#options.quantized[spec.rule] ?? 0) : 0;
       const unit = this.#unitOf(spec);
       const chunk = align(this.#options.chunk, unit);
@@ -279,8 +304,8 @@ export class Memory {
         extraAt: 0,
         unitsAt: spec.unitsAt ?? 0,
         unitSize: spec.unitSize ?? 0,
-        param: { buffer: param.buffer, offset: param.offset + at * 4, size: bytes },
-        grad: { buffer: grad.buffer, offset: grad.offset + at * 4, size: bytes },
+        param: part(param, at * formats.param.bytes, bytesOf(formats, "param", spec.size)),
+        grad: part(grad, at * formats.grad.bytes, bytesOf(formats, "grad", spec.size)),
         firstChunk: this.#chunksBefore + this.chunks.length,
         pieces: [],
         attached: spec.attached !== undefined,
@@ -317,9 +342,9 @@ export class Memory {
         window.chunkEnd = this.#chunksBefore + this.chunks.length;
         window.stride = align(at + from - begin + count, unit);
         // An attached tensor's binding ends with the tensor; a segment's with its padding, which vec4 access may touch.
-        const size = Math.min(align(at + from - begin + count) * 4, param.size - begin * 4);
-        window.param = { buffer: param.buffer, offset: param.offset + begin * 4, size };
-        window.grad = { buffer: grad.buffer, offset: grad.offset + begin * 4, size };
+        const length = align(at + from - begin + count, this.#unit);
+        window.param = part(param, begin * formats.param.bytes, length * formats.param.bytes);
+        window.grad = part(grad, begin * formats.grad.bytes, length * formats.grad.bytes);
         const piece = tensor.pieces.at(-1);
         if (piece?.window === window)
           tensor.pieces[tensor.pieces.length - 1] = { ...piece, count: piece.count + count };
@@ -387,6 +412,11 @@ export class Memory {
   }
 }
 
+/** `size` bytes of a range from byte `from` on, or as many as there are. */
+function part({ buffer, offset, size: whole }: BufferRange, from: number, size: number): BufferRange {
+  return { buffer, offset: offset + from, size: Math.min(size, whole - from) };
+}
+
 /** The words that `slots` slots of `stride` elements take: of one that is quantized the codes and the scales. */
 function slotsBegin(stride: number, quantized: number, slots: number): number {
   let words = 0;
@@ -418,6 +448,14 @@ export function slotPieces(tensor: Tensor, slot: number): StatePiece[] {
     const scales = begin + (window.stride / BLOCK) * BLOCK_CODES + at / BLOCK;
     return { window, first: begin + (at / BLOCK) * BLOCK_CODES, from, count, scales };
   });
+}
+
+/** Writes a state slot of a tensor that is not quantized. */
+export function writeSlot(queue: GPUQueue, tensor: Tensor, slot: number, data: Float32Array): void {
+  for (const piece of slotPieces(tensor, slot)) {
+    const { buffer, offset } = rangeOf(piece);
+    queue.writeBuffer(buffer, offset, data as Float32Array<ArrayBuffer>, piece.from, piece.count);
+  }
 }
 
 /** Where `count` of a tensor's numbers lie that are not one per element, from number `at` on. */

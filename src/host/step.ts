@@ -15,41 +15,17 @@ import {
   Words,
 } from "../kernels/layouts.ts";
 import type { Matrices } from "../kernels/newton-schulz.ts";
-import type { Storage } from "../kernels/storage.ts";
-import {
-  NO_AVERAGE,
-  NO_BEGIN,
-  NO_FIGURES,
-  NO_FINISH,
-  PLAIN_DECAY,
-  RULE_BEGIN,
-  RULE_FINISH,
-  UPDATE,
-} from "../kernels/update.ts";
-import type { WgslFile } from "../kernels/wgsl.ts";
+import type { RuleVariant, SharedOptions, StageSpec, Variant } from "../kernels/stage.ts";
+import { F32X4, type Storage } from "../kernels/storage.ts";
+import * as update from "../kernels/update.ts";
+import { NO_AVERAGE, NO_FINISH, NO_OPENING, PLAIN_DECAY, RULE_FINISH, RULE_OPENING } from "../kernels/update.ts";
 import type { Limits } from "./limits.ts";
 import { type BufferRange, extraBegin, type Memory, type Tensor, type Window } from "./memory.ts";
 import type { NewtonSchulz } from "./newton-schulz.ts";
 import { type Compiled, compileKernel } from "./pipelines.ts";
 
-/** One of the rules, as its kernels are compiled. */
-export interface RuleKernels {
-  readonly wgsl: WgslFile;
-  /** Values of overrides: of what opens chunks and decays, of averages, of the rule itself. */
-  readonly overrides: Readonly<Record<"shell" | "average" | "rule", Readonly<Record<string, number>>>>;
-  /** Values of overrides where state is quantized. */
-  readonly quantized: Readonly<Record<string, number>> | undefined;
-  /** Some group has `toward`, `cautious`, `l1` or `cautiousUpdate`. */
-  readonly modifiesDecay: boolean;
-  readonly cautiousUpdates: boolean;
-  /** What the rule does before it updates; see `RuleDefinition`. */
-  readonly prepares: "sums" | "state" | undefined;
-  readonly settles: "tensor" | "together" | undefined;
-  /** It prepares only when it is asked to. */
-  readonly estimates: boolean;
-  readonly evaluates: boolean;
-  readonly begins: boolean;
-  readonly finishes: boolean;
+/** One of the rules: its kernels, and what it makes of tensors. */
+export interface RuleKernels extends RuleVariant {
   /** Numbers of a tensor that are settled at creation. */
   readonly numbersOf: ((tensor: Tensor) => readonly number[]) | undefined;
   /** How a tensor's second moments are factored, if they are. */
@@ -63,7 +39,7 @@ export interface RuleKernels {
 }
 
 /** What does not change over an optimizer's life. */
-export interface StepOptions {
+export interface StepOptions extends SharedOptions {
   readonly label: string;
   readonly limits: Limits;
   /** Invocations per workgroup, at most 64: workgroup memory stays within 1 KiB. */
@@ -73,13 +49,12 @@ export interface StepOptions {
   readonly clipsUnits: boolean;
   /** Parameters are averaged over the steps. */
   readonly averages: boolean;
-  /** Gradients are measured before the update. `p` of the norm, 0 for infinity. */
-  readonly measure: { readonly p: number; readonly lossScale: 0 | 1 | 2 } | undefined;
   readonly monitors: boolean;
-  readonly clipsValue: boolean;
   readonly accumulates: boolean;
   /** What raw gradients are multiplied by where nothing is measured, and so `control` decides nothing. */
   readonly unscale: number;
+  /** By a tensor's name, what the rounding of its parameters is hashed from. */
+  readonly roundingKey: ((name: string) => number) | undefined;
   /** Buffer of the dynamic loss scale. */
   readonly scaler: GPUBuffer | undefined;
 }
@@ -104,20 +79,6 @@ const UNIFORM = 0x40;
 const STORAGE = 0x80;
 const COPY_SRC = 0x4;
 const COPY_DST = 0x8;
-
-type Variant =
-  | "measure"
-  | "control"
-  | "clip units"
-  | "factor"
-  | "prepare"
-  | "settle"
-  | "update"
-  | "evaluate"
-  | "update figures"
-  | "summarize"
-  | "accumulate first"
-  | "accumulate";
 
 /** A compiled variant of a kernel. */
 interface Stage extends Compiled {
@@ -184,127 +145,65 @@ export class StepEncoder {
     windows: readonly Window[] = this.#memory.windows,
     tensors: readonly Tensor[] = this.#memory.tensors,
   ): Promise<void> {
-    const { rules, measure, averages, monitors, accumulates, clipsValue } = this.#options;
-    const prepares = rules.some((r) => r.prepares || r.cautiousUpdates);
-    const settles = rules.some((r) => r.settles || r.cautiousUpdates);
-    const [
-      measuring,
-      deciding,
-      monitored,
-      summing,
-      modified,
-      accumulating,
-      averaged,
-      preparing,
-      settling,
-      evaluating,
-      factoring,
-      clipping,
-    ] = await Promise.all([
-      measure && import("../kernels/measure.ts"),
-      measure && import("../kernels/control.ts"),
-      monitors && import("../kernels/norm-figures.ts"),
-      monitors && import("../kernels/summarize.ts"),
-      rules.some((r) => r.modifiesDecay) && import("../kernels/modified-decay.ts"),
-      accumulates && import("../kernels/accumulate.ts"),
+    const { rules, measure, averages, clipsUnits, monitors, accumulates } = this.#options;
+    const some = (needs: (rule: RuleKernels) => unknown): boolean => rules.some((rule) => Boolean(needs(rule)));
+    const [modified, averaged, control, summarize, ...more] = await Promise.all([
+      some((r) => r.modifiesDecay) && import("../kernels/modified-decay.ts"),
       averages && import("../kernels/averages.ts"),
-      prepares && import("../kernels/prepare.ts"),
-      settles && import("../kernels/settle.ts"),
-      rules.some((r) => r.evaluates) && import("../kernels/evaluate.ts"),
-      rules.some((r) => r.factored) && import("../kernels/factor.ts"),
-      this.#options.clipsUnits && import("../kernels/clip-units.ts"),
+      measure && import("../kernels/control.ts"),
+      monitors && import("../kernels/summarize.ts"),
+      measure && import("../kernels/measure.ts"),
+      monitors && import("../kernels/norm-figures.ts"),
+      accumulates && import("../kernels/accumulate.ts"),
+      clipsUnits && import("../kernels/clip-units.ts"),
+      some((r) => r.factored) && import("../kernels/factor.ts"),
+      some((r) => r.prepares || r.cautiousUpdates) && import("../kernels/prepare.ts"),
+      some((r) => r.settles || r.cautiousUpdates) && import("../kernels/settle.ts"),
+      some((r) => r.evaluates || "AVERAGE_SLOT" in r.overrides.average) && import("../kernels/evaluate.ts"),
+      some((r) => r.begins) && import("../kernels/begin.ts"),
     ]);
-    const jobs: Promise<void>[] = [];
-    const add = (
-      variant: Variant,
-      storage: Storage | undefined,
-      kernel: Kernel,
-      constants: Record<string, number>,
-      aliases: Record<string, WgslFile> = {},
-      rule?: number,
-    ): void => {
-      const name = variantName(variant, storage, rule);
-      if (this.#pipelines.has(name)) return;
-      const files = { ...storage?.files, ...aliases };
-      const job = compileKernel(this.#device, `${this.#options.label} ${name}`, kernel, files, {
-        WORKGROUP_SIZE: this.#options.workgroup,
-        ...constants,
-      });
-      jobs.push(
-        job.then(
-          (compiled) =>
-            void this.#pipelines.set(name, { ...compiled, kernel, variant, storage, rule, bound: new Map() }),
-        ),
-      );
-    };
-    const average = averaged ? averaged.AVERAGES : NO_AVERAGE;
+    const specs = [control, summarize].flatMap((kernel) => (kernel ? kernel.sharedStages(this.#options) : []));
     for (const storage of new Set(windows.map((w) => w.storage))) {
-      if (clipping) add("clip units", storage, clipping.CLIP_UNITS, {});
-      if (measuring) add("measure", storage, measuring.MEASURE, { NORM_P: measure?.p ?? 2 });
-      rules.forEach((rule, r) => {
-        const { wgsl, overrides, modifiesDecay, cautiousUpdates, prepares, settles, estimates, evaluates } = rule;
-        if (!windows.some((w) => w.storage === storage && w.rule === r)) return;
-        const decay = modifiesDecay && modified ? modified.MODIFIED_DECAY : PLAIN_DECAY;
-        const begin = rule.begins ? RULE_BEGIN : NO_BEGIN;
-        const links = { rule: wgsl, decay, average, begin, finish: rule.finishes ? RULE_FINISH : NO_FINISH };
-        // What all kernels have that see state and rule.
-        const ofRule = storage.quantizes ? { ...overrides.rule, ...rule.quantized } : overrides.rule;
-        const forUpdate = { ...overrides.shell, ...overrides.average, ...ofRule };
-        add("update", storage, UPDATE, forUpdate, { ...links, figures: NO_FIGURES }, r);
-        if (monitored) {
-          const constants = { ...forUpdate, FIGURES_GRAD: Number(!measure) };
-          const figures = monitored.NORM_FIGURES;
-          add("update figures", storage, monitored.UPDATE_FIGURES, constants, { ...links, figures }, r);
-        }
-        if (factoring && rule.factored) {
-          add("factor", storage, factoring.FACTOR, { ...overrides.shell, ...ofRule }, links, r);
-        }
-        if (evaluating && evaluates) {
-          const { CLIP_VALUE, KEEP_NON_FINITE, COUPLED, ANCHOR_SLOT, ...shell } = overrides.shell;
-          add("evaluate", storage, evaluating.EVALUATE, { ...shell, ...ofRule }, links, r);
-        }
-        if (preparing && (prepares || cautiousUpdates)) {
-          const preparation = prepares ? preparing.RULE_PREPARATION : preparing.CAUTIOUS_PREPARATION;
-          const stores = { STORES: Number(prepares === "state"), ESTIMATES: Number(estimates) };
-          // An estimate is made of the gradients as they are: neither clipped nor with decay in them.
-          const { ANCHOR_SLOT, ...shell } = overrides.shell;
-          const bare = { ...shell, COUPLED: 0, CLIP_VALUE: 0, CLIP_UNITS: 0 };
-          const constants = { ...(estimates ? bare : overrides.shell), ...ofRule, ...stores };
-          const files = { ...links, ...(estimates && { decay: PLAIN_DECAY }), preparation };
-          add("prepare", storage, preparing.PREPARE, constants, files, r);
-        }
-        if (settling && (settles || cautiousUpdates)) {
-          const { TENSOR_SETTLEMENT, TOGETHER_SETTLEMENT, CAUTIOUS_SETTLEMENT } = settling;
-          const settlement =
-            settles === "tensor" ? TENSOR_SETTLEMENT : settles ? TOGETHER_SETTLEMENT : CAUTIOUS_SETTLEMENT;
-          const { BY_UPDATE = 0 } = overrides.shell;
-          const constants = {
-            ...overrides.rule,
-            RULE: r,
-            BY_UPDATE,
-            SUMS: Number(prepares !== undefined || cautiousUpdates),
-          };
-          add("settle", undefined, settling.SETTLE, constants, { rule: wgsl, settlement }, r);
-        }
+      rules.forEach((rule, index) => {
+        if (!windows.some((w) => w.storage === storage && w.rule === index)) return;
+        const links = {
+          rule: rule.wgsl,
+          decay: rule.modifiesDecay && modified ? modified.MODIFIED_DECAY : PLAIN_DECAY,
+          average: averaged ? averaged.AVERAGES : NO_AVERAGE,
+          opening: rule.opens ? RULE_OPENING : NO_OPENING,
+          finish: rule.finishes ? RULE_FINISH : NO_FINISH,
+        };
+        const ofRule = { ...rule.overrides.rule, ...(storage.quantizes && rule.quantized) };
+        const context = { storage, rule, index, options: this.#options, ofRule, links };
+        specs.push(...update.stages(context), ...more.flatMap((kernel) => (kernel ? kernel.stages(context) : [])));
       });
-      if (accumulating) {
-        add("accumulate first", storage, accumulating.ACCUMULATE, { FIRST: 1 });
-        add("accumulate", storage, accumulating.ACCUMULATE, {});
-      }
     }
-    if (deciding && measure)
-      add("control", undefined, deciding.CONTROL_STAGE, { NORM_P: measure.p, LOSS_SCALE: measure.lossScale });
-    if (summing)
-      add("summarize", undefined, summing.SUMMARIZE, {
-        FIGURES_GRAD: Number(!measure),
-        CLIP_VALUE: Number(clipsValue),
-      });
-    const results = await Promise.allSettled(jobs);
+    const jobs = new Map<string, Promise<void>>();
+    for (const spec of specs) {
+      const name = variantName(spec);
+      if (!this.#pipelines.has(name) && !jobs.has(name)) jobs.set(name, this.#compile(name, spec));
+    }
+    const results = await Promise.allSettled(jobs.values());
     for (const result of results) if (result.status === "rejected") throw result.reason;
     await this.#compileMatrices(windows, tensors);
     const ordered = [...this.#pipelines.values()].sort((a, b) => (a.rule ?? 0) - (b.rule ?? 0));
     this.#stages = new Map();
     for (const stage of ordered) this.#stages.set(stage.variant, [...(this.#stages.get(stage.variant) ?? []), stage]);
+  }
+
+  async #compile(name: string, { variant, kernel, storage, rule, constants, files }: StageSpec): Promise<void> {
+    const { label, workgroup, rules, accumulates } = this.#options;
+    const binds = (what: string): boolean => kernel.bindings.some(([binding]) => binding === what);
+    // After the micro-batches, gradients are their sums.
+    const sums = accumulates && !binds("sums");
+    const links = { ...storage?.files, ...(sums && { grads: F32X4.files.grads }), ...files };
+    const compiled = await compileKernel(this.#device, `${label} ${name}`, kernel, links, {
+      WORKGROUP_SIZE: workgroup,
+      ...(binds("params") && { ...storage?.constants?.params, ...rules[rule ?? 0]?.overrides.params }),
+      ...(binds("grads") && !sums && storage?.constants?.grads),
+      ...constants,
+    });
+    this.#pipelines.set(name, { ...compiled, kernel, variant, storage, rule, bound: new Map() });
   }
 
   /** Makes the orthogonalization of what lies in these windows. */
@@ -406,7 +305,8 @@ export class StepEncoder {
     const begin = extraBegin(tensor);
     const extra = tensor.extra > 0 ? { extra: begin, units: begin + tensor.unitsAt, unit_size: tensor.unitSize } : {};
     const factored = this.#options.rules[rule]?.factored?.(tensor);
-    return { factor: this.#options.unscale, size, rule, ...extra, ...factored, ...named };
+    const rounding = this.#options.roundingKey?.(tensor.name) ?? 0;
+    return { factor: this.#options.unscale, size, rule, rounding, ...extra, ...factored, ...named };
   }
 
   /** Whether steps may wait in encoders of the caller's: what they are going to read must not be written over. */
@@ -528,6 +428,13 @@ export class StepEncoder {
     pass.end();
   }
 
+  /** Records what makes slots that begin with the parameters. */
+  encodeBegin(encoder: GPUCommandEncoder, windows: readonly Window[]): void {
+    const pass = encoder.beginComputePass({ label: `${this.#options.label} begin` });
+    this.#overWindows(pass, 0, "begin", () => true, windows);
+    pass.end();
+  }
+
   /**
    * Binds and submits everything once, without a dispatch: a buffer that is destroyed or of another device is found now, and the
    * first step finds its bind groups made. To be called within an error scope.
@@ -553,13 +460,14 @@ export class StepEncoder {
     slot: number,
     variant: Variant,
     concerns: (rule: number) => boolean = () => true,
+    windows: readonly Window[] = this.#memory.windows,
   ): void {
     const most = this.#options.limits.maxComputeWorkgroupsPerDimension;
     const offsets = [slot * HEADER_STRIDE];
     for (const stage of this.#stages.get(variant) ?? []) {
       if (!concerns(stage.rule ?? 0)) continue;
       pass.setPipeline(stage.pipeline);
-      for (const window of this.#memory.windows) {
+      for (const window of windows) {
         if (!serves(stage, window)) continue;
         pass.setBindGroup(0, this.#windowBindings(window, stage), offsets);
         pass.dispatchWorkgroups(Math.min(window.chunkEnd - window.chunkBegin, most));
@@ -663,7 +571,7 @@ export class StepEncoder {
 // Bind groups kept per window: a few variants, times the buffers that a framework's allocator hands round.
 const MOST_GROUPS = 24;
 
-function variantName(variant: Variant, storage: Storage | undefined, rule: number | undefined): string {
+function variantName({ variant, storage, rule }: StageSpec): string {
   return [variant, storage?.name, rule].filter((part) => part !== undefined).join(" ");
 }
 

@@ -10,7 +10,7 @@ import { checkReferences, type Gradients, type Leaves, leavesOf, rebuild } from 
 import { bufferOf, findSlots, owned } from "./ownership.ts";
 
 /** Everything that `createOptimizer` takes, but for the parameters. */
-export type FusedOptions = Omit<OptimizerOptions, "rule" | "params">;
+export type FusedOptions = Omit<OptimizerOptions, "rule" | "params" | "storage">;
 
 /** What can be asked and changed between steps; as documented at {@link Optimizer}. */
 export type Controls = Pick<
@@ -67,6 +67,8 @@ export function fused(rule: Rule, options: FusedOptions = {}): FusedTransformati
 }
 
 async function openState(options: Omit<OptimizerOptions, "params">, given: unknown): Promise<FusedState> {
+  if (options.storage !== undefined)
+    throw new OptionError("fused", "storage", "must not be given: arrays of jax-js are float32", options.storage);
   const leaves = leavesOf("init", "params", given);
   checkReferences("init", ["params", leaves]);
   const slots = await findSlots();

@@ -4,6 +4,7 @@ import norm from "../../shaders/lib/norm.wgsl?raw";
 import records from "../../shaders/lib/records.wgsl?raw";
 import reduce from "../../shaders/lib/reduce.wgsl?raw";
 import type { Kernel } from "./kernel.ts";
+import type { SharedOptions, StageSpec } from "./stage.ts";
 
 /** Stage 2: partials to clip factors and the decision to skip. */
 export const CONTROL_STAGE: Kernel = {
@@ -19,3 +20,8 @@ export const CONTROL_STAGE: Kernel = {
     ["scaler", "write"],
   ],
 };
+
+export function sharedStages({ measure }: SharedOptions): StageSpec[] {
+  const constants = { NORM_P: measure?.p ?? 2, LOSS_SCALE: measure?.lossScale ?? 0 };
+  return [{ variant: "control", kernel: CONTROL_STAGE, constants }];
+}

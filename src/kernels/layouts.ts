@@ -45,6 +45,7 @@ export const TENSOR_CONTROL = [
   ["inner", "u32"],
   ["units", "u32"],
   ["unit_size", "u32"],
+  ["rounding", "u32"],
   ["cautious", "f32"],
   ["n0", "f32"],
   ["n1", "f32"],

@@ -4,6 +4,7 @@ import records from "../../shaders/lib/records.wgsl?raw";
 import reduce from "../../shaders/lib/reduce.wgsl?raw";
 import measure from "../../shaders/measure.wgsl?raw";
 import type { Kernel } from "./kernel.ts";
+import type { StageContext, StageSpec } from "./stage.ts";
 
 /** Stage 1: gradients to partials. */
 export const MEASURE: Kernel = {
@@ -19,3 +20,7 @@ export const MEASURE: Kernel = {
     ["partials", "write"],
   ],
 };
+
+export function stages({ storage, options: { measure } }: StageContext): StageSpec[] {
+  return [{ variant: "measure", kernel: MEASURE, storage, constants: { NORM_P: measure?.p ?? 2 } }];
+}

@@ -3,7 +3,8 @@ import laneNorm from "../../shaders/lib/lane-norm.wgsl?raw";
 import norm from "../../shaders/lib/norm.wgsl?raw";
 import reduce from "../../shaders/lib/reduce.wgsl?raw";
 import type { Kernel } from "./kernel.ts";
-import { UPDATE } from "./update.ts";
+import type { StageContext, StageSpec } from "./stage.ts";
+import { UPDATE, stages as updateStages } from "./update.ts";
 import type { WgslFile } from "./wgsl.ts";
 
 /** Norms of gradient, parameter and update. */
@@ -15,3 +16,13 @@ export const UPDATE_FIGURES: Kernel = {
   name: "update-figures",
   library: { ...UPDATE.library, "lib/lane-norm": laneNorm, "lib/norm": norm, "lib/reduce": reduce },
 };
+
+export function stages(context: StageContext): StageSpec[] {
+  return updateStages(context).map(({ constants, files, ...spec }) => ({
+    ...spec,
+    variant: "update figures",
+    kernel: UPDATE_FIGURES,
+    constants: { ...constants, FIGURES_GRAD: Number(!context.options.measure) },
+    files: { ...files, figures: NORM_FIGURES },
+  }));
+}

@@ -8,6 +8,9 @@ import f32x4 from "../../shaders/storage/f32x4.wgsl?raw";
 import elements from "../../shaders/walk/elements.wgsl?raw";
 import type { WgslFile } from "./wgsl.ts";
 
+/** Types of the elements of parameters and gradients. */
+export type ElementType = "f32" | "bf16" | "f16";
+
 /** What kernels are linked with: the elements they take at a time, how parameters, gradients and state lie, and the walk over a chunk. */
 export type StorageRole = "storage" | "params" | "grads" | "state" | "walk";
 
@@ -17,7 +20,10 @@ export interface Storage {
   readonly name: string;
   /** Elements in one packed element. */
   readonly lanes: number;
-  readonly files: Readonly<Record<StorageRole, WgslFile>>;
+  /** By role; and what these import. */
+  readonly files: Readonly<Record<StorageRole, WgslFile> & Record<string, WgslFile>>;
+  /** Values of overrides, by the binding whose kernels have them. */
+  readonly constants?: Readonly<Partial<Record<"params" | "grads", Readonly<Record<string, number>>>>>;
   /** State is quantized, in blocks. */
   readonly quantizes?: boolean;
 }

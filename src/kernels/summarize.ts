@@ -3,6 +3,7 @@ import records from "../../shaders/lib/records.wgsl?raw";
 import reduce from "../../shaders/lib/reduce.wgsl?raw";
 import summarize from "../../shaders/summarize.wgsl?raw";
 import type { Kernel } from "./kernel.ts";
+import type { SharedOptions, StageSpec } from "./stage.ts";
 
 /** Stage 4: partials to figures. */
 export const SUMMARIZE: Kernel = {
@@ -18,3 +19,8 @@ export const SUMMARIZE: Kernel = {
     ["figures", "write"],
   ],
 };
+
+export function sharedStages({ measure, clipsValue }: SharedOptions): StageSpec[] {
+  const constants = { FIGURES_GRAD: Number(!measure), CLIP_VALUE: Number(clipsValue) };
+  return [{ variant: "summarize", kernel: SUMMARIZE, constants }];
+}

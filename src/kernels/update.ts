@@ -1,6 +1,4 @@
 import none from "../../shaders/average/none.wgsl?raw";
-import noBegin from "../../shaders/begin/none.wgsl?raw";
-import ruleBegin from "../../shaders/begin/rule.wgsl?raw";
 import plain from "../../shaders/decay/plain.wgsl?raw";
 import noFigures from "../../shaders/figures/none.wgsl?raw";
 import noFinish from "../../shaders/finish/none.wgsl?raw";
@@ -10,8 +8,11 @@ import gradient from "../../shaders/lib/gradient.wgsl?raw";
 import groupRecord from "../../shaders/lib/group-record.wgsl?raw";
 import records from "../../shaders/lib/records.wgsl?raw";
 import ruleInputs from "../../shaders/lib/rule-inputs.wgsl?raw";
+import noOpening from "../../shaders/opening/none.wgsl?raw";
+import ruleOpening from "../../shaders/opening/rule.wgsl?raw";
 import update from "../../shaders/update.wgsl?raw";
 import type { Kernel } from "./kernel.ts";
+import type { StageContext, StageSpec } from "./stage.ts";
 import type { WgslFile } from "./wgsl.ts";
 
 /** Stage 3: the fused pass. `decay`, `average` and `figures` are linked in by what is asked for. */
@@ -43,9 +44,9 @@ export const UPDATE: Kernel = {
 /** Decay toward zero. */
 export const PLAIN_DECAY: WgslFile = { path: "decay/plain.wgsl", text: plain };
 /** The rule does nothing before the walk over a chunk. */
-export const NO_BEGIN: WgslFile = { path: "begin/none.wgsl", text: noBegin };
-/** It does, with `begin_rule`. */
-export const RULE_BEGIN: WgslFile = { path: "begin/rule.wgsl", text: ruleBegin };
+export const NO_OPENING: WgslFile = { path: "opening/none.wgsl", text: noOpening };
+/** It does, with `open_rule`. */
+export const RULE_OPENING: WgslFile = { path: "opening/rule.wgsl", text: ruleOpening };
 /** The rule does not look at updated parameters. */
 export const NO_FINISH: WgslFile = { path: "finish/none.wgsl", text: noFinish };
 /** It does, with `finish_rule`. */
@@ -54,3 +55,10 @@ export const RULE_FINISH: WgslFile = { path: "finish/rule.wgsl", text: ruleFinis
 export const NO_AVERAGE: WgslFile = { path: "average/none.wgsl", text: none };
 /** No figures. */
 export const NO_FIGURES: WgslFile = { path: "figures/none.wgsl", text: noFigures };
+
+export function stages({ storage, rule: { overrides }, index, ofRule, links }: StageContext): StageSpec[] {
+  const constants = { ...overrides.shell, ...overrides.average, ...ofRule };
+  return [
+    { variant: "update", kernel: UPDATE, storage, rule: index, constants, files: { ...links, figures: NO_FIGURES } },
+  ];
+}

@@ -5,6 +5,7 @@ import type { Optimizer } from "../engine/optimizer.ts";
 import type { BufferSlice, OptimizerOptions } from "../engine/options.ts";
 import { OptionError } from "../errors.ts";
 import { resolveLimits } from "../host/limits.ts";
+import type { ElementType } from "../host/number-format.ts";
 import { inScopes } from "../host/scopes.ts";
 import { rowsOf } from "./activation.ts";
 import { Arena, type ArenaLayout, type StepRegions } from "./arena-layout.ts";
@@ -24,7 +25,13 @@ export type OptimizerChoice = Omit<OptimizerOptions, "params">;
 
 /** Where parameters and their gradients lie; an `Optimizer` is one. */
 export interface TensorSource {
-  tensor(name: string): { readonly param: BufferSlice; readonly grad: BufferSlice };
+  tensor(name: string): {
+    readonly param: BufferSlice;
+    readonly grad: BufferSlice;
+    /** Kernels of the kit take float32, which is the default. */
+    readonly paramType?: ElementType;
+    readonly gradType?: ElementType;
+  };
 }
 
 /** Options of {@link compile}. */
@@ -145,7 +152,9 @@ function checkBytes(model: Model, bytes: ByteInput): void {
 function checkTensors(model: Model, source: TensorSource): void {
   const tensors = model.params.map(({ name, shape }) => ({ ...source.tensor(name), name, shape }));
   const written = new Set(tensors.map(({ grad }) => grad.buffer));
-  for (const { name, shape, param, grad } of tensors) {
+  for (const { name, shape, param, grad, paramType = "f32", gradType = "f32" } of tensors) {
+    for (const [what, type] of Object.entries({ paramType, gradType }))
+      if (type !== "f32") throw new OptionError(WHERE, `tensor("${name}").${what}`, 'must be "f32"', type);
     for (const [what, slice] of Object.entries({ param, grad })) {
       const bytes = slice.size ?? slice.buffer.size - (slice.offset ?? 0);
       if (bytes < sizeOf(shape) * 4)

@@ -34,7 +34,7 @@ import { ruleOf } from "./rules.ts";
 import { assign, fromWeights, type NamedTensor, type Saved, toWeights } from "./weights.ts";
 
 /** Everything that `createOptimizer` takes, but for the parameters and what serves half precision. */
-export type FusedOptions = Omit<OptimizerOptions, "rule" | "rules" | "params" | "lossScale">;
+export type FusedOptions = Omit<OptimizerOptions, "rule" | "rules" | "params" | "lossScale" | "storage">;
 
 /** What exists once the kernels are compiled. */
 interface Running extends OpenEngine {

@@ -4,6 +4,7 @@ import { createOptimizer } from "../engine/create-optimizer.ts";
 import type { GroupOptions } from "../engine/groups.ts";
 import type { Optimizer } from "../engine/optimizer.ts";
 import type { OptimizerOptions } from "../engine/options.ts";
+import { OptionError } from "../errors.ts";
 
 /** An optimizer, and how tensors get into it. */
 export interface OpenEngine {
@@ -20,6 +21,13 @@ const CHUNK = 4096;
 
 /** @throws as `createOptimizer` */
 export async function openEngine(device: GPUDevice, options: Options): Promise<OpenEngine> {
+  if (options.storage !== undefined)
+    throw new OptionError(
+      "fused",
+      "storage",
+      "must not be given: variables of TensorFlow.js are float32",
+      options.storage,
+    );
   const software = device.adapterInfo?.isFallbackAdapter === true;
   const params = [{ name: PLACEHOLDER, shape: [0] }];
   const engine = await createOptimizer(device, { ...withAnchor(options), params }, software ? {} : { chunk: CHUNK });

@@ -8,11 +8,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   nn: ["engine", "host", "kernels", "shaders", "checkpoint", "errors"],
   jax: ["engine", "host", "errors"],
   tfjs: ["engine", "host", "errors"],
-  checkpoint: ["engine", "errors"],
+  checkpoint: ["engine", "errors", "half"],
   engine: ["host", "kernels", "shaders", "errors"],
-  host: ["kernels", "errors"],
+  host: ["kernels", "errors", "half"],
   kernels: ["shaders", "errors"],
   errors: [],
+  half: [],
 };
 
 /** The peers that adapters are for; no other file imports a package. */

@@ -276,5 +276,7 @@ test("lanes of the storage formats", () => {
     ["vec4f", 4],
     ["f32", 1],
     ["vec4f", 4],
+    ["vec4f", 4],
+    ["vec4f", 4],
   ]);
 });

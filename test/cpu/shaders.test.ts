@@ -39,6 +39,8 @@ const NUMBERS: Readonly<Record<string, readonly number[]>> = {
   ANCHOR_SLOT: [0, 3],
   QUANTIZED: [0, 7],
   SIGNED: [0, 1],
+  SLOTS: [1, 6],
+  MASTER_SLOT: [0, 2],
 };
 
 // Kept: when it is collected as garbage, so is what its devices stand on.

@@ -5,7 +5,7 @@ import { WgslReflect } from "wgsl_reflect/wgsl_reflect.module.js";
 import { ShaderError } from "../../src/errors.ts";
 import { linkWgsl } from "../../src/kernels/wgsl.ts";
 import { stripWgsl } from "../../vite-wgsl.ts";
-import { KERNELS } from "../kernel-table.ts";
+import { KERNELS, STORAGES } from "../kernel-table.ts";
 
 const filesBelow = (folder: string, end: RegExp) =>
   readdirSync(folder, { recursive: true, encoding: "utf8" })
@@ -51,7 +51,10 @@ describe("linkWgsl", () => {
     const libraries = Object.assign({}, ...KERNELS.map((kernel) => kernel.library ?? {})) as Record<string, string>;
     const files = SHADERS.filter((f) => f.path.startsWith("lib/"));
     // The settle shell takes the storage of single elements, whatever the tensors have.
-    const { "storage/f32": _, ...ofLib } = libraries;
+    const { "storage/f32": _, ...ofKernels } = libraries;
+    // What a storage format imports comes with it.
+    const ofFormats = STORAGES.flatMap((s) => Object.entries(s.files).filter(([name]) => name.startsWith("lib/")));
+    const ofLib = { ...ofKernels, ...Object.fromEntries(ofFormats.map(([name, { text }]) => [name, text])) };
     expect(ofLib).toEqual(Object.fromEntries(files.map(({ path, text }) => [path.replace(".wgsl", ""), text])));
   });
 

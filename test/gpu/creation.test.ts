@@ -70,14 +70,14 @@ describe("when creation fails half way", () => {
       expect(error).toBeInstanceOf(ShaderError);
       expect((error as Error).message).toMatch(/^mine adamw .*no more/);
     };
-    // Two of update and accumulate each, measure, control, summarize.
-    expect(await everyCall("createComputePipelineAsync", fail, isShaderError, create)).toBe(7);
+    // Two of update and accumulate each, measure, control, summarize, begin.
+    expect(await everyCall("createComputePipelineAsync", fail, isShaderError, create)).toBe(8);
   });
 
   test("the n-th bind group cannot be had", async () => {
     const fail = (call: (descriptor: never) => unknown, descriptor: never) =>
       call({ ...(descriptor as object), entries: [] } as never);
-    expect(await everyCall("createBindGroup", fail, isDeviceError, create)).toBe(7);
+    expect(await everyCall("createBindGroup", fail, isDeviceError, create)).toBe(8);
   });
 
   test("a shared loss scaler", async () => {

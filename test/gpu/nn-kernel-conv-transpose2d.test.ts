@@ -18,9 +18,9 @@ it.each(PARTS)("transposed convolution agrees with float64 for ten random shapes
   await forShapes(async (seed) => {
     const pick = picker(5, seed);
     const pair = (lo: number, hi: number): Pair => [pick(lo, hi), pick(lo, hi)];
-    // Every seventh shape has a 3 x 3 kernel of stride 1, and three more of stride 2: these have kernels of their own.
+    // Every seventh shape has a 3 x 3 kernel of stride 1, and one of stride 2: these have kernels of their own.
     const plain = seed % 7 === 0;
-    const strided = seed % 7 === 2 || seed % 7 === 4 || seed % 7 === 6;
+    const strided = seed % 7 === 3;
     const groups = pick(1, 4) === 1 ? 2 : 1;
     const kernel: Pair = plain || strided ? [3, 3] : pair(1, 4);
     const stride: Pair = plain ? [1, 1] : strided ? [2, 2] : pair(1, 3);

@@ -43,8 +43,8 @@ function randomCase(seed: number): Case {
   const padding = point ? ([0, 0] as const) : kind === "any" ? pair(0, 3) : pair(0, 2);
   const least = (i: 0 | 1) => Math.max(1, dilation[i] * (kernel[i] - 1) + 1 - 2 * padding[i]);
   return caseOf(pick(1, 4), {
-    inChannels: groups * (depthwise ? 1 : pick(1, 6)),
-    outChannels: groups * (depthwise ? 1 : pick(1, 6)),
+    inChannels: groups * (depthwise ? 1 : pick(1, 9)),
+    outChannels: groups * (depthwise ? 1 : pick(1, 9)),
     inHeight: least(0) + pick(0, 7),
     inWidth: least(1) + pick(0, 10),
     kernel,

@@ -18,6 +18,7 @@ override PAD_X: i32;
 override TILE_HEIGHT: u32;
 override TILE_WIDTH: u32;
 override TILE_CHANNELS: u32;
+override PIXEL_STEP: u32 = 1u;                        // from a pixel of a tile's line to the next
 override TILES_Y = (TARGET_HEIGHT + TILE_HEIGHT - 1u) / TILE_HEIGHT;
 override TILES_X = (TARGET_WIDTH + TILE_WIDTH - 1u) / TILE_WIDTH;
 override CHANNEL_TILES = (TARGET_CHANNELS + TILE_CHANNELS - 1u) / TILE_CHANNELS;

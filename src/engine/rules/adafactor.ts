@@ -96,7 +96,7 @@ export const adafactor: (options?: Partial<AdafactorOptions>) => Rule = /* @__PU
   slots: ["exp_avg"],
   usesSlot: (_slot, o) => o.beta1 > 0,
   extraState,
-  begins: true,
+  opens: true,
   prepares: "sums",
   settles: "tensor",
   numbers: [undefined, undefined, "RMS"],

@@ -31,7 +31,7 @@ export const madgrad: (options?: Partial<MadgradOptions>) => Rule = /* @__PURE__
   slots: ["grad_sum_sq", "s", "x0"],
   usesSlot: (slot, o) => slot !== "x0" || o.momentum > 0,
   hyper: ({ momentum, eps }) => ({ momentum, one_minus_momentum: 1 - momentum, eps }),
-  begins: true,
+  opens: true,
   stepRow: (_, t) => ({ root: Math.sqrt(t) }),
   lastStepRow: () => Number.POSITIVE_INFINITY,
   overrides: (groups) => ({

@@ -12,6 +12,7 @@ import {
   direct,
   type Extent,
   is3x3,
+  isPointwise,
   LINES,
   type Planes,
   sourceOf,
@@ -115,14 +116,15 @@ export async function conv2dWeightGradient(
   options: { accumulate?: boolean; bias?: boolean } = {},
 ): Promise<Conv2dWeightGradient> {
   const { accumulate = false, bias = true } = options;
-  const planes = planesOf(shape);
+  const planes = inOneLine(planesOf(shape));
   const { rows, groups } = planes;
   const [ins, outs] = [planes.inChannels, planes.outChannels];
-  const plain = is3x3(planes);
+  const plain = sharesLines(planes);
   const taps = planes.kernel[0] * planes.kernel[1];
   const weights = groups * outs * ins * taps;
-  const inTiles = plain ? ins : Math.ceil(ins / 4) * taps;
-  const tiles = groups * Math.ceil(outs / 4) * inTiles;
+  const tile = plain ? { OUT_TILE: 4, SOURCE_TILE: 1 } : { OUT_TILE: outs > 4 ? 8 : 4, SOURCE_TILE: ins > 4 ? 8 : 4 };
+  const inTiles = Math.ceil(ins / tile.SOURCE_TILE) * (plain ? 1 : taps);
+  const tiles = groups * Math.ceil(outs / tile.OUT_TILE) * inTiles;
   // Enough invocations for a GPU. With few weights that takes many shares of the batch.
   const shareRows = Math.ceil(rows / Math.min(rows, Math.ceil(WANTED_INVOCATIONS / tiles)));
   const shares = Math.ceil(rows / shareRows);
@@ -157,7 +159,7 @@ export async function conv2dWeightGradient(
       label,
       plain ? SHARED_3X3 : SHARED,
       { ...FLAT_INDEX, ...LINES, ...SHARES, source: source.file },
-      plain ? constants : { ...constants, ...tapsOf(planes) },
+      plain ? constants : { ...constants, ...tapsOf(planes), ...tile },
       grid,
     ),
     Operation.compile(
@@ -184,6 +186,22 @@ export async function conv2dWeightGradient(
       ];
     },
   };
+}
+
+/**
+ * Whether the kernel for 3 x 3 is the faster one. With a stride its neighbouring taps share little, so that many channels of one tap
+ * are better than all taps of few.
+ */
+function sharesLines(planes: Planes): boolean {
+  const { stride, dilation, inChannels, outChannels } = planes;
+  return is3x3(planes) && (stride[1] === dilation[1] || Math.min(inChannels, outChannels) <= 4);
+}
+
+/** Pixels that are convolved each on its own need not know of lines. */
+function inOneLine(planes: Planes): Planes {
+  if (!isPointwise(planes)) return planes;
+  const extent = [1, planes.inExtent[0] * planes.inExtent[1]] as const;
+  return { ...planes, inExtent: extent, outExtent: extent };
 }
 
 /** Invocations that a share of the batch is made small for. */

@@ -66,8 +66,9 @@ const EPILOGUES: Readonly<Record<string, WgslFile>> = {
   mask: { path: "nn/conv2d/epilogue/mask.wgsl", text: mask },
 };
 
-/** How results are stored: as many pixels at once as no line ends in the middle of. */
-function targetOf([, width]: Extent): WgslFile {
+/** How results are stored: as many neighbouring pixels at once as no line ends in the middle of. */
+function targetOf([, width]: Extent, neighbours: boolean): WgslFile {
+  if (!neighbours) return { path: "nn/conv2d/target/floats.wgsl", text: floats };
   if (width % 4 === 0) return { path: "nn/conv2d/target/quads.wgsl", text: quads };
   if (width % 2 === 0) return { path: "nn/conv2d/target/pairs.wgsl", text: pairs };
   return { path: "nn/conv2d/target/floats.wgsl", text: floats };
@@ -92,17 +93,32 @@ export function sourceOf({ bytes }: Planes): { file: WgslFile; constants: Record
   };
 }
 
+/** Whether pixels are convolved each on its own: a kernel of 1 x 1, without stride. */
+export function isPointwise({ kernel, stride, padding, inExtent, outExtent }: Planes): boolean {
+  const ones = [...kernel, ...stride].every((n) => n === 1) && [...padding].every((n) => n === 0);
+  return ones && inExtent.every((n, i) => n === outExtent[i]);
+}
+
+/** Where lines end makes no difference to it: those of 4 pixels leave no tile more than three pixels too many. */
+function inQuads(planes: Planes): Planes {
+  const pixels = planes.inExtent[0] * planes.inExtent[1];
+  if (!isPointwise(planes) || pixels % 4 !== 0) return planes;
+  const extent = [pixels / 4, 4] as const;
+  return { ...planes, inExtent: extent, outExtent: extent };
+}
+
 /** From `in` to `out`: a convolution forward, or a transposed one backward to its input. */
 export function direct<Name extends string>(
   device: GPUDevice,
   label: string,
-  planes: Planes,
+  given: Planes,
   epilogue: Epilogue,
   names: Names<Name>,
 ): Promise<Operation<Name>> {
+  const planes = inQuads(given);
   const source = { channels: planes.inChannels, extent: planes.inExtent };
   const target = { channels: planes.outChannels, extent: planes.outExtent };
-  const constants = { ...windowsOf(planes), ...(is3x3(planes) ? {} : taps(planes)) };
+  const constants = { ...windowsOf(planes), ...(is3x3(planes) ? {} : forwardSteps(planes)) };
   const text = is3x3(planes) ? DIRECT_3X3 : FORWARD;
   return convolve(device, label, text, planes, source, target, sourceOf(planes), epilogue, constants, names);
 }
@@ -111,15 +127,22 @@ export function direct<Name extends string>(
 export function transposed<Name extends string>(
   device: GPUDevice,
   label: string,
-  planes: Planes,
+  given: Planes,
   epilogue: Epilogue,
   names: Names<Name>,
 ): Promise<Operation<Name>> {
+  const planes = inQuads(given);
   const { text, constants } = backwardOf(planes);
   const source = { channels: planes.outChannels, extent: planes.outExtent };
   const target = { channels: planes.inChannels, extent: planes.inExtent };
   const fromFloats = sourceOf({ ...planes, bytes: undefined });
   return convolve(device, label, text, planes, source, target, fromFloats, epilogue, constants, names);
+}
+
+/** What the kernel for any size wants to know in this direction. */
+function forwardSteps(planes: Planes): Record<string, number> {
+  const ALL_EXIST = Number([...planes.padding].every((n) => n === 0));
+  return { ...taps(planes), LINE_STEP: 1, PIXEL_STEP: 1, ALL_EXIST };
 }
 
 /** The kernel from `out` to `in`. */
@@ -134,7 +157,11 @@ function backwardOf(planes: Planes): { text: Text; constants: Readonly<Record<st
   // It walks over the source, and that without leaving any out.
   if (is3x3(planes) && every(stride, 2) && every(dilation, 1))
     return { text: TRANSPOSED_3X3, constants: { ...windows, STRIDE_Y: 1, STRIDE_X: 1 } };
-  return { text: BACKWARD, constants: { ...windows, ...taps(planes) } };
+  const [LINE_STEP, PIXEL_STEP] = stride;
+  const point = [...planes.kernel].every((n) => n === 1) && [...padding].every((n) => n === 0);
+  const covered = planes.inExtent.every((n, i) => Math.ceil(n / stride[i]!) <= planes.outExtent[i]!);
+  const ALL_EXIST = Number(point && covered);
+  return { text: BACKWARD, constants: { ...windows, ...taps(planes), LINE_STEP, PIXEL_STEP, ALL_EXIST } };
 }
 
 interface Text extends Pick<Kernel, "name" | "file" | "entryPoint"> {
@@ -211,8 +238,11 @@ function convolve<Name extends string>(
   const [height, width] = target.extent;
   const deep = target.channels > 1;
   const TILE_CHANNELS = deep ? 4 : 1;
-  const tiles = Math.ceil(height / tile[0]) * Math.ceil(width / tile[1]) * Math.ceil(target.channels / TILE_CHANNELS);
-  const { grid, WORKGROUP_SIZE } = flatGrid(rows * groups * tiles);
+  const { LINE_STEP = 1, PIXEL_STEP = 1 } = constants;
+  const [TILE_HEIGHT, TILE_WIDTH] = [tile[0] * LINE_STEP, tile[1] * PIXEL_STEP];
+  const tiles =
+    Math.ceil(height / TILE_HEIGHT) * Math.ceil(width / TILE_WIDTH) * Math.ceil(target.channels / TILE_CHANNELS);
+  const { grid, WORKGROUP_SIZE } = flatGrid(LINE_STEP * PIXEL_STEP * rows * groups * tiles);
   const bindings: [Name, "read" | "write"][] = [
     [names.source, "read"],
     [names.weight, "read"],
@@ -225,7 +255,7 @@ function convolve<Name extends string>(
     channels: deep ? CHANNELS.four : CHANNELS.one,
     source: elements.file,
     epilogue: EPILOGUES[epilogue.kind]!,
-    target: targetOf(target.extent),
+    target: targetOf(target.extent, PIXEL_STEP === 1),
   };
   const sizes = {
     WORKGROUP_SIZE,
@@ -239,8 +269,8 @@ function convolve<Name extends string>(
     TARGET_HEIGHT: height,
     TARGET_WIDTH: width,
     TARGET_STRIDE: strideOf(groups * target.channels, target.extent),
-    TILE_HEIGHT: tile[0],
-    TILE_WIDTH: tile[1],
+    TILE_HEIGHT,
+    TILE_WIDTH,
     TILE_CHANNELS,
     ...elements.constants,
     ...(epilogue.relu === undefined ? {} : { RELU: Number(epilogue.relu) }),

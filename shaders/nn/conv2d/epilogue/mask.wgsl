@@ -7,6 +7,7 @@ fn beginning(channel: u32) -> f32 {
 
 // Of pixels that are not stored the mask is read elsewhere.
 fn finished(gradient: vec4f, at: u32) -> vec4f {
-  let mask = vec4f(masking[at], masking[at + 1u], masking[at + 2u], masking[at + 3u]);
+  let mask = vec4f(
+    masking[at], masking[at + PIXEL_STEP], masking[at + 2u * PIXEL_STEP], masking[at + 3u * PIXEL_STEP]);
   return select(gradient, vec4f(), mask <= vec4f());
 }

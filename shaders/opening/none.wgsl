@@ -1,3 +1,3 @@
 // The rule does nothing before the walk over a chunk.
 
-fn begun(chunk: vec4u, lane: u32) {}
+fn opening(chunk: vec4u, lane: u32) {}
