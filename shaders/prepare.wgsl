@@ -11,7 +11,7 @@
 #import lib/gradient
 #import lib/chunk
 #import state
-#import opening
+#import around
 #import decay
 #import preparation
 

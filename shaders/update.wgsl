@@ -18,9 +18,8 @@
 #import lib/group-record
 #import lib/gradient
 #import lib/chunk
-#import opening
 #import decay
-#import finish
+#import around
 #import average
 #import figures
 #import state

@@ -1,5 +1,6 @@
 /** All kernels of the engine, and the files that they can be linked with. */
 import { ACCUMULATE } from "../src/kernels/accumulate.ts";
+import { FINISHES, OPENS } from "../src/kernels/around.ts";
 import { AVERAGES } from "../src/kernels/averages.ts";
 import { BEGIN } from "../src/kernels/begin.ts";
 import { BLOCKS8 } from "../src/kernels/blocks8.ts";
@@ -17,16 +18,7 @@ import { CAUTIOUS_PREPARATION, PREPARE, RULE_PREPARATION } from "../src/kernels/
 import { CAUTIOUS_SETTLEMENT, SETTLE, TENSOR_SETTLEMENT, TOGETHER_SETTLEMENT } from "../src/kernels/settle.ts";
 import { F32, F32X4, type Storage } from "../src/kernels/storage.ts";
 import { SUMMARIZE } from "../src/kernels/summarize.ts";
-import {
-  NO_AVERAGE,
-  NO_FIGURES,
-  NO_FINISH,
-  NO_OPENING,
-  PLAIN_DECAY,
-  RULE_FINISH,
-  RULE_OPENING,
-  UPDATE,
-} from "../src/kernels/update.ts";
+import { NO_AROUND, NO_AVERAGE, NO_FIGURES, PLAIN_DECAY, UPDATE } from "../src/kernels/update.ts";
 import type { WgslFile } from "../src/kernels/wgsl.ts";
 import { OFFERED } from "./rules-table.ts";
 
@@ -69,8 +61,7 @@ export function linksOf(kernel: Kernel, rule: WgslFile): Record<string, WgslFile
   if (kernel === FACTOR && !has("factor_square")) return [];
   if (kernel === EVALUATE && !has("evaluation_point") && !anyRule) return [];
   const evaluation = has("evaluation_point") ? RULE_EVALUATION : AVERAGE_EVALUATION;
-  const opening = has("open_rule") ? RULE_OPENING : NO_OPENING;
-  const finish = has("finish_rule") ? RULE_FINISH : NO_FINISH;
+  const around = has("open_rule") ? OPENS : has("finish_rule") ? FINISHES : NO_AROUND;
   const preparation = has("prepare_rule") ? RULE_PREPARATION : CAUTIOUS_PREPARATION;
   const settlement = has("settle_all")
     ? TOGETHER_SETTLEMENT
@@ -88,8 +79,7 @@ export function linksOf(kernel: Kernel, rule: WgslFile): Record<string, WgslFile
         average,
         figures,
         preparation,
-        opening,
-        finish,
+        around,
         evaluation,
         settlement,
       })),

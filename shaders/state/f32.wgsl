@@ -1,4 +1,4 @@
-// State as it is: float32, one element at a time, slot after slot.
+// State as it is: float32, packed as parameters are, slot after slot.
 
 alias StateWord = Lane;
 
@@ -13,6 +13,6 @@ fn store_state(slot: u32, at: u32, value: Lane) {
 }
 
 // Numbers behind the slots: one, and a lane that begins with number `i` of the window's state.
-fn load_number(i: u32) -> f32 { return state[i]; }
-fn load_numbers(i: u32) -> Lane { return state[i]; }
-fn store_numbers(i: u32, value: Lane) { if (STORES) { state[i] = value; } }
+#import number
+fn load_numbers(i: u32) -> Lane { return state[i / LANES]; }
+fn store_numbers(i: u32, value: Lane) { if (STORES) { state[i / LANES] = value; } }

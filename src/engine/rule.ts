@@ -101,7 +101,7 @@ export interface RuleDefinition<O extends HyperOptions = HyperOptions> {
   readonly evaluates?: boolean;
   /**
    * The WGSL has `fn open_rule(chunk: vec4u, of_tensor: TensorControl, lane: u32)`, which all invocations of a workgroup run before
-   * they walk over a chunk. It may store state that is not in 8 bits; barriers may depend on its arguments alone.
+   * they walk over a chunk. It may store state that is not in 8 bits; barriers may depend on its arguments alone. Not with `finishes`.
    */
   readonly opens?: boolean;
   /** The WGSL has `fn finish_rule(at: u32, theta: Lane)`, which sees theta after update and decay, and may store state. */

@@ -18,7 +18,7 @@ import type { Matrices } from "../kernels/newton-schulz.ts";
 import type { RuleVariant, SharedOptions, StageSpec, Variant } from "../kernels/stage.ts";
 import { F32X4, type Storage } from "../kernels/storage.ts";
 import * as update from "../kernels/update.ts";
-import { NO_AVERAGE, NO_FINISH, NO_OPENING, PLAIN_DECAY, RULE_FINISH, RULE_OPENING } from "../kernels/update.ts";
+import { NO_AROUND, NO_AVERAGE, PLAIN_DECAY } from "../kernels/update.ts";
 import type { Limits } from "./limits.ts";
 import { type BufferRange, extraBegin, type Memory, type Tensor, type Window } from "./memory.ts";
 import type { NewtonSchulz } from "./newton-schulz.ts";
@@ -147,9 +147,10 @@ export class StepEncoder {
   ): Promise<void> {
     const { rules, measure, averages, clipsUnits, monitors, accumulates } = this.#options;
     const some = (needs: (rule: RuleKernels) => unknown): boolean => rules.some((rule) => Boolean(needs(rule)));
-    const [modified, averaged, control, summarize, ...more] = await Promise.all([
+    const [modified, averaged, around, control, summarize, ...more] = await Promise.all([
       some((r) => r.modifiesDecay) && import("../kernels/modified-decay.ts"),
       averages && import("../kernels/averages.ts"),
+      some((r) => r.opens || r.finishes) && import("../kernels/around.ts"),
       measure && import("../kernels/control.ts"),
       monitors && import("../kernels/summarize.ts"),
       measure && import("../kernels/measure.ts"),
@@ -170,8 +171,7 @@ export class StepEncoder {
           rule: rule.wgsl,
           decay: rule.modifiesDecay && modified ? modified.MODIFIED_DECAY : PLAIN_DECAY,
           average: averaged ? averaged.AVERAGES : NO_AVERAGE,
-          opening: rule.opens ? RULE_OPENING : NO_OPENING,
-          finish: rule.finishes ? RULE_FINISH : NO_FINISH,
+          around: around && rule.opens ? around.OPENS : around && rule.finishes ? around.FINISHES : NO_AROUND,
         };
         const ofRule = { ...rule.overrides.rule, ...(storage.quantizes && rule.quantized) };
         const context = { storage, rule, index, options: this.#options, ofRule, links };

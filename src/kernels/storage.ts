@@ -2,7 +2,8 @@
 import grads from "../../shaders/grads/f32.wgsl?raw";
 import params from "../../shaders/params/f32.wgsl?raw";
 import state from "../../shaders/state/f32.wgsl?raw";
-import stateX4 from "../../shaders/state/f32x4.wgsl?raw";
+import number from "../../shaders/state/number.wgsl?raw";
+import numberOfFour from "../../shaders/state/number-of-four.wgsl?raw";
 import f32 from "../../shaders/storage/f32.wgsl?raw";
 import f32x4 from "../../shaders/storage/f32x4.wgsl?raw";
 import elements from "../../shaders/walk/elements.wgsl?raw";
@@ -31,6 +32,7 @@ export interface Storage {
 const plain = {
   params: { path: "params/f32.wgsl", text: params },
   grads: { path: "grads/f32.wgsl", text: grads },
+  state: { path: "state/f32.wgsl", text: state },
   walk: { path: "walk/elements.wgsl", text: elements },
 } as const;
 
@@ -40,7 +42,7 @@ export const F32X4: Storage = {
   lanes: 4,
   files: {
     storage: { path: "storage/f32x4.wgsl", text: f32x4 },
-    state: { path: "state/f32x4.wgsl", text: stateX4 },
+    number: { path: "state/number-of-four.wgsl", text: numberOfFour },
     ...plain,
   },
 };
@@ -50,7 +52,7 @@ export const F32: Storage = {
   lanes: 1,
   files: {
     storage: { path: "storage/f32.wgsl", text: f32 },
-    state: { path: "state/f32.wgsl", text: state },
+    number: { path: "state/number.wgsl", text: number },
     ...plain,
   },
 };

@@ -1,15 +1,12 @@
+import noAround from "../../shaders/around/none.wgsl?raw";
 import none from "../../shaders/average/none.wgsl?raw";
 import plain from "../../shaders/decay/plain.wgsl?raw";
 import noFigures from "../../shaders/figures/none.wgsl?raw";
-import noFinish from "../../shaders/finish/none.wgsl?raw";
-import ruleFinish from "../../shaders/finish/rule.wgsl?raw";
 import chunk from "../../shaders/lib/chunk.wgsl?raw";
 import gradient from "../../shaders/lib/gradient.wgsl?raw";
 import groupRecord from "../../shaders/lib/group-record.wgsl?raw";
 import records from "../../shaders/lib/records.wgsl?raw";
 import ruleInputs from "../../shaders/lib/rule-inputs.wgsl?raw";
-import noOpening from "../../shaders/opening/none.wgsl?raw";
-import ruleOpening from "../../shaders/opening/rule.wgsl?raw";
 import update from "../../shaders/update.wgsl?raw";
 import type { Kernel } from "./kernel.ts";
 import type { StageContext, StageSpec } from "./stage.ts";
@@ -43,14 +40,8 @@ export const UPDATE: Kernel = {
 
 /** Decay toward zero. */
 export const PLAIN_DECAY: WgslFile = { path: "decay/plain.wgsl", text: plain };
-/** The rule does nothing before the walk over a chunk. */
-export const NO_OPENING: WgslFile = { path: "opening/none.wgsl", text: noOpening };
-/** It does, with `open_rule`. */
-export const RULE_OPENING: WgslFile = { path: "opening/rule.wgsl", text: ruleOpening };
-/** The rule does not look at updated parameters. */
-export const NO_FINISH: WgslFile = { path: "finish/none.wgsl", text: noFinish };
-/** It does, with `finish_rule`. */
-export const RULE_FINISH: WgslFile = { path: "finish/rule.wgsl", text: ruleFinish };
+/** The rule does nothing around the walk over a chunk. */
+export const NO_AROUND: WgslFile = { path: "around/none.wgsl", text: noAround };
 /** No averages of the parameters. */
 export const NO_AVERAGE: WgslFile = { path: "average/none.wgsl", text: none };
 /** No figures. */
