@@ -33,11 +33,9 @@ fn factor_square(g: f32, h: Hyper) -> f32 { return g * g + select(h.eps1, 0.0, h
 fn factor_mean(mean: f32, toward: f32, t: StepRow) -> f32 { return t.keep * mean + t.take * toward; }
 
 // A tensor is seen as [outer, rows, cols, inner], and has a B for every pair (outer, inner). Those that a chunk needs are made before the
-// walk over it, by all invocations together; where they are more than MOST_MEANS, B is made where it is needed: so many pairs have few rows.
-const MOST_MEANS = 64u;
-
+// walk over it, by all invocations together; where they are more than 64, B is made where it is needed: so many pairs have few rows.
 var<workgroup> wg_shares: array<f32, WORKGROUP_SIZE>;
-var<workgroup> wg_means: array<f32, MOST_MEANS>;
+var<workgroup> wg_means: array<f32, 64>;
 var<private> first_pair: u32;
 var<private> pairs_made: u32;
 
@@ -49,7 +47,7 @@ fn open_rule(chunk: vec4u, of_tensor: TensorControl, lane: u32) {
   let last = min(chunk.w + chunk.z * LANES, of_tensor.size) - 1u;
   let first = chunk.w / each * inner;
   let pairs = (last / each + 1u) * inner - first;
-  if (pairs > MOST_MEANS) { return; }
+  if (pairs > 64u) { return; }
   first_pair = first;
   pairs_made = pairs;
   for (var p = 0u; p < pairs; p++) {
