@@ -6,7 +6,7 @@
 import * as jax from "@jax-js/jax";
 import { getWebGPUDevice, init, jit, lax, numpy as np } from "@jax-js/jax";
 import { type Dispatch, encodeDispatches } from "../src/nn/dispatch.ts";
-import { conv2dForward, conv2dInputGradient, conv2dWeightGradient } from "../src/nn/kernels/conv2d.ts";
+import { conv2dForward, conv2dInputGradient, conv2dOutput, conv2dWeightGradient } from "../src/nn/kernels/conv2d.ts";
 import { linearForward, linearInputGradient, linearWeightGradient } from "../src/nn/linear.ts";
 import plainConv2d from "./kernels/plain-conv2d.wgsl?raw";
 import registers from "./kernels/registers.wgsl?raw";
@@ -28,6 +28,27 @@ interface Case {
   readonly contenders: readonly Contender[];
 }
 
+/** A convolution of square planes by a square kernel. */
+interface Convolution {
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly size: number;
+  readonly kernel: number;
+  readonly stride?: number;
+  readonly groups?: number;
+}
+
+/** The two of the MNIST `cnn`, and what residual and depthwise networks are made of. */
+const CONVOLUTIONS: readonly Convolution[] = [
+  { kernel: 3, inChannels: 1, outChannels: 8, size: 28 },
+  { kernel: 3, inChannels: 8, outChannels: 16, size: 14 },
+  { kernel: 3, stride: 2, inChannels: 16, outChannels: 32, size: 14 },
+  { kernel: 1, inChannels: 16, outChannels: 32, size: 14 },
+  { kernel: 1, stride: 2, inChannels: 16, outChannels: 32, size: 14 },
+  { kernel: 3, inChannels: 32, outChannels: 32, groups: 32, size: 14 },
+  { kernel: 3, stride: 2, inChannels: 32, outChannels: 32, groups: 32, size: 14 },
+];
+
 const ROWS = 64;
 /** Runs in a submission: the call costs next to nothing. */
 const RUNS = 4;
@@ -36,7 +57,8 @@ export const kernels: Suite = async ({ device, request, row, progress }) => {
   const make = new Maker(device);
   await make.openJax();
   const ceiling = await make.registers();
-  const cases = [await linearCases(make, 784, 128), await convCases(make, 1, 8, 28), await convCases(make, 8, 16, 14)];
+  const cases = [await linearCases(make, 784, 128)];
+  for (const convolution of CONVOLUTIONS) cases.push(await convCases(make, convolution));
   for (const { name, contenders } of cases.flat()) {
     await progress(`kernels ${name}`);
     const all = [ceiling, ...contenders];
@@ -183,38 +205,50 @@ async function linearCases(make: Maker, inFeatures: number, outFeatures: number)
   ];
 }
 
-async function convCases(make: Maker, inChannels: number, outChannels: number, size: number): Promise<Case[]> {
+async function convCases(make: Maker, convolution: Convolution): Promise<Case[]> {
   const { device } = make;
-  const kernel = [3, 3] as const;
-  const padding = [1, 1] as const;
-  const shape = { rows: ROWS, inChannels, inHeight: size, inWidth: size, outChannels, kernel, padding };
-  const plane = size * size;
-  const weights = 9 * inChannels * outChannels;
-  const flops = 2 * ROWS * plane * weights;
-  const [input, output] = [make.buffer(ROWS * inChannels * plane), make.buffer(ROWS * outChannels * plane)];
+  const { inChannels, outChannels, size, kernel: width, stride = 1, groups = 1 } = convolution;
+  // As much as leaves planes as they are, but for the stride.
+  const pad = width >> 1;
+  const pair = (n: number) => [n, n] as const;
+  const shape = {
+    ...{ rows: ROWS, inChannels, inHeight: size, inWidth: size, outChannels, groups },
+    ...{ kernel: pair(width), stride: pair(stride), padding: pair(pad) },
+  };
+  const [outSize] = conv2dOutput(shape);
+  const [plane, outPlane] = [size * size, outSize * outSize];
+  const weights = (width * width * inChannels * outChannels) / groups;
+  const flops = 2 * ROWS * outPlane * weights;
+  const [input, output] = [make.buffer(ROWS * inChannels * plane), make.buffer(ROWS * outChannels * outPlane)];
   const [weight, bias] = [make.buffer(weights), make.buffer(outChannels)];
   const [inputGradient, outputGradient] = [
     make.buffer(ROWS * inChannels * plane),
-    make.buffer(ROWS * outChannels * plane),
+    make.buffer(ROWS * outChannels * outPlane),
   ];
   const [weightGradient, biasGradient] = [make.buffer(weights), make.buffer(outChannels)];
   const forward = await conv2dForward(device, "forward", shape);
   const toInput = await conv2dInputGradient(device, "input gradient", shape);
   const toWeight = await conv2dWeightGradient(device, "weight gradient", shape);
   const scratch = make.buffer(toWeight.scratchBytes / 4);
-  const sizes = { ROWS, IN: inChannels, OUT: outChannels, SIZE: size };
-  const grid = [Math.ceil((ROWS * outChannels * plane) / 64), 1] as const;
+  const sizes = {
+    ...{ ROWS, IN: inChannels, OUT: outChannels, GROUPS: groups, SIZE: size, OUT_SIZE: outSize },
+    ...{ KERNEL: width, STRIDE: stride, PAD: pad },
+  };
+  const grid = [Math.ceil((ROWS * outChannels * outPlane) / 64), 1] as const;
   const [x, w, y] = [
     [ROWS, inChannels, size, size],
-    [outChannels, inChannels, 3, 3],
-    [ROWS, outChannels, size, size],
+    [outChannels, inChannels / groups, width, width],
+    [ROWS, outChannels, outSize, outSize],
   ];
-  const convolve = (a: jax.Array, b: jax.Array) => lax.convGeneralDilated(a, b, [1, 1], "SAME");
+  const convolve = (a: jax.Array, b: jax.Array) =>
+    lax.convGeneralDilated(a, b, [stride, stride], [[...pair(pad)], [...pair(pad)]] as [number, number][], {
+      featureGroupCount: groups,
+    });
   // The gradient of sum(conv * dy) by one factor: the convolution backward, and nothing else that its value depends on.
   const against = (a: jax.Array, b: jax.Array, dy: jax.Array) => convolve(a, b).mul(dy).sum();
   return [
     {
-      name: `conv 3x3 ${inChannels}->${outChannels} ${size}x${size}`,
+      name: nameOf(convolution),
       contenders: [
         make.ours("ours", flops, [forward.on({ input, weight, bias, output })]),
         await make.own("textbook", flops, plainConv2d, sizes, [input, weight, output], grid),
@@ -240,6 +274,11 @@ async function convCases(make: Maker, inChannels: number, outChannels: number, s
       ],
     },
   ];
+}
+
+function nameOf({ kernel, stride = 1, groups = 1, inChannels, outChannels, size }: Convolution): string {
+  const channels = groups === 1 ? `${inChannels}->${outChannels}` : `depthwise ${inChannels}`;
+  return `conv ${kernel}x${kernel} ${channels} ${size}x${size}${stride > 1 ? ` stride ${stride}` : ""}`;
 }
 
 function random(size: number): Float32Array<ArrayBuffer> {

@@ -16,7 +16,7 @@ import {
   tensorRows,
 } from "./mnist/figures-table.ts";
 import { addFigures, addRecords, addTest, emptyHistory, mostDecayed, plotted } from "./mnist/history.ts";
-import { openViews, type Panel, type View } from "./views/view.ts";
+import { addPanel, openViews, type View } from "./views/view.ts";
 
 /** Redrawing more often would take the processor from whoever computes, where that is the processor too. */
 const REDRAW_MS = 250;
@@ -56,6 +56,7 @@ export class LivePage {
   #test: (Evaluation & { readonly step: number }) | undefined;
   #samplesPerSecond = 0;
   #running = true;
+  #stopping = false;
   /** What waits for the batches under way. */
   #wish: "optimizer" | "reset" | undefined;
   #wake = () => {};
@@ -95,7 +96,7 @@ export class LivePage {
     );
     const subject = { device, loaded, batchSize, seed: SEED, recipe: recipe(controls.totalSteps), ...limits };
     page = new LivePage(name, await LiveTraining.create(subject, controls.choice(0)), controls);
-    page.#views = await openViews(name, { network: page.#network, panel: addPanel });
+    page.#views = await openViews(name, { network: page.#network, panel: (title) => addPanel(find("views"), title) });
     return page;
   }
 
@@ -121,8 +122,9 @@ export class LivePage {
       if (this.#running) await this.#train();
       else await this.#wait();
     }
-    if (this.#test?.step !== this.#steps) await this.#evaluate();
     this.#running = false;
+    this.#stopping = false;
+    if (this.#test?.step !== this.#steps) await this.#evaluate();
     this.#picturesDue = 0;
     await this.#draw();
     const { loss } = this.#history.steps;
@@ -148,6 +150,8 @@ export class LivePage {
   async #train(): Promise<void> {
     const { training } = this.#network;
     const test = this.#nextTest();
+    // It may be another one than was stopped.
+    if (this.#stopping) this.#network.stop();
     this.#since = performance.now();
     this.#samples = 0;
     for await (const event of training) {
@@ -197,34 +201,42 @@ export class LivePage {
 
   /** A knob has been turned. */
   change(change: Change): void {
-    const { optimizer } = this.#network.training;
-    if (change === "lr") optimizer.set({ lr: this.#controls.schedule(this.#network.offset) });
-    else if (change === "weightDecay") optimizer.setGroup("decay", { weightDecay: this.#controls.weightDecay });
-    else this.#wish ??= "optimizer";
+    if (change === "optimizer") this.#wish ??= "optimizer";
+    else this.#setRates();
     this.#hint = "";
     this.#wake();
+  }
+
+  #setRates(): void {
+    const { training, offset } = this.#network;
+    training.optimizer.set({ lr: this.#controls.schedule(offset) });
+    training.optimizer.setGroup("decay", { weightDecay: this.#controls.weightDecay });
   }
 
   async #grant(wish: "optimizer" | "reset"): Promise<void> {
     this.#wish = undefined;
     const network = this.#network;
     if (wish === "reset") {
+      await network.restart(this.#controls.choice(0));
       this.#history = emptyHistory();
       this.#figures = undefined;
       this.#test = undefined;
+      this.#stopping = false;
       this.#picturesDue = 0;
       this.#hint = "";
-      await network.restart(this.#controls.choice(0));
     } else {
       await network.replaceOptimizer(this.#controls.choice(this.#steps));
       this.#hint = "A new optimizer goes on from these weights; its moments begin at zero.";
     }
+    // What the knobs have said in the meantime.
+    this.#setRates();
     this.#listen();
   }
 
   #listen(): void {
     const { training, offset } = this.#network;
     training.optimizer.on("figures", (figures) => {
+      if (training !== this.#network.training) return;
       this.#figures = figures;
       addFigures(this.#history, offset + figures.step, figures);
     });
@@ -245,6 +257,7 @@ export class LivePage {
     click("stop", () => {
       // The training tells what is under way, and then that it has ended.
       this.#running = true;
+      this.#stopping = true;
       this.#network.stop();
     });
     click("reset", () => {
@@ -314,23 +327,6 @@ export class LivePage {
     }
     this.#drawn = performance.now();
   }
-}
-
-function addPanel(title: string): Panel {
-  const section = document.createElement("section");
-  section.className = "panel";
-  const heading = section.appendChild(document.createElement("h2"));
-  heading.textContent = `${title} `;
-  const words = heading.appendChild(document.createElement("span"));
-  words.className = "quiet";
-  const body = section.appendChild(document.createElement("div"));
-  find("views").append(section);
-  return {
-    body,
-    note: (text) => {
-      words.textContent = text;
-    },
-  };
 }
 
 function meanOf(values: readonly number[]): string {

@@ -27,7 +27,7 @@ export const resnet: Example = {
   recipe(steps) {
     const stem = [conv2d(16, { kernel: 3, stride: 2, padding: 1, bias: false }), maxPool2d(2), batchNorm(), relu()];
     const body = [convolution(32), residual(convolution(32)), maxPool2d(2), flatten()];
-    const head = [linear(256, { bias: false }), batchNorm(), relu(), linear(10)];
+    const head = [linear(256), relu(), linear(10)];
     const model = sequential([1, 28, 28], [stem, body, head]);
     return {
       model,

@@ -33,3 +33,21 @@ const VIEWS: Readonly<Record<ExampleName, () => Promise<readonly OpenView[]>>> =
 export async function openViews(name: ExampleName, stage: Stage): Promise<View[]> {
   return (await VIEWS[name]()).map((open) => open(stage));
 }
+
+/** A new panel at the end of `parent`. */
+export function addPanel(parent: HTMLElement, title: string): Panel {
+  const section = document.createElement("section");
+  section.className = "panel";
+  const heading = section.appendChild(document.createElement("h2"));
+  heading.textContent = `${title} `;
+  const words = heading.appendChild(document.createElement("span"));
+  words.className = "quiet";
+  const body = section.appendChild(document.createElement("div"));
+  parent.append(section);
+  return {
+    body,
+    note: (text) => {
+      words.textContent = text;
+    },
+  };
+}

@@ -2,27 +2,10 @@
 //   y[c, v, u] = sum of x[c] over the window of (v, u) / (KERNEL_Y KERNEL_X), padding being 0
 // Layouts as in torch.nn.AvgPool2d with count_include_pad.
 
-#import nn/lib/flat-index
-
-override ROWS: u32;
-override CHANNELS: u32;
-override IN_HEIGHT: u32;
-override IN_WIDTH: u32;
-override IN_STRIDE: u32;                              // floats of a row (sample)
-override OUT_HEIGHT: u32;
-override OUT_WIDTH: u32;
-override OUT_STRIDE: u32;
-override KERNEL_Y: u32;
-override KERNEL_X: u32;
-override STRIDE_Y: u32;
-override STRIDE_X: u32;
-override PAD_Y: u32;
-override PAD_X: u32;
+#import nn/pool2d/window
 
 @group(0) @binding(0) var<storage, read> input: array<f32>;                    // x [ROWS, IN_STRIDE]
 @group(0) @binding(1) var<storage, read_write> output: array<f32>;             // y [ROWS, OUT_STRIDE]
-
-#import nn/pool2d/window
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn average_pool_forward(@builtin(global_invocation_id) id: vec3u) {

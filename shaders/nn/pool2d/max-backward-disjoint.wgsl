@@ -3,22 +3,7 @@
 //   dx[c, y, x] = dy[c, v, u] where the (first) maximum of the window is at (y, x), else 0
 // Maxima are found again: that is cheaper than to keep them. Layouts as in torch.nn.MaxPool2d.
 
-#import nn/lib/flat-index
-
-override ROWS: u32;
-override CHANNELS: u32;
-override IN_HEIGHT: u32;
-override IN_WIDTH: u32;
-override IN_STRIDE: u32;                              // floats of a row (sample)
-override OUT_HEIGHT: u32;
-override OUT_WIDTH: u32;
-override OUT_STRIDE: u32;
-override KERNEL_Y: u32;
-override KERNEL_X: u32;
-override STRIDE_Y: u32;
-override STRIDE_X: u32;
-override PAD_Y: u32;
-override PAD_X: u32;
+#import nn/pool2d/window
 
 override RELU: bool = false;                          // x is the output of a ReLU, dx the gradient before it
 
@@ -26,7 +11,6 @@ override RELU: bool = false;                          // x is the output of a Re
 @group(0) @binding(1) var<storage, read> input: array<f32>;                    // x [ROWS, IN_STRIDE]
 @group(0) @binding(2) var<storage, read_write> input_gradient: array<f32>;     // dx [ROWS, IN_STRIDE]
 
-#import nn/pool2d/window
 #import nn/pool2d/maximum
 
 @compute @workgroup_size(WORKGROUP_SIZE)

@@ -7,8 +7,8 @@ import {
   convTranspose2dWeightGradient,
 } from "../kernels/conv-transpose2d.ts";
 import type { Layer, Site } from "../layer.ts";
-import { imageShape, type Shape } from "../shape.ts";
-import { type Conv2dOptions, convParams, settleWindow } from "./conv2d.ts";
+import type { Shape } from "../shape.ts";
+import { type Conv2dOptions, channelsOf, convParams, convPasses, settleWindow } from "./conv2d.ts";
 import { type Pair, pairOf } from "./define.ts";
 
 export interface ConvTranspose2dOptions extends Conv2dOptions {
@@ -41,46 +41,17 @@ export function convTranspose2d(outChannels: number, options: ConvTranspose2dOpt
     kind: where,
     prefix: "deconv",
     name,
-    endsWithRelu: true,
-    masksInput: true,
     infer([shape = []], at) {
-      const [channels] = imageShape(at, shape);
-      if (channels % window.groups !== 0)
-        throw new OptionError(at, "input", `must have a multiple of ${window.groups} channels`, shape);
+      const channels = channelsOf(at, shape, window);
       const [height, width] = convTranspose2dOutput(sizeFor(shape, 8));
       if (height < 1 || width < 1) throw new OptionError(at, "input", "must be larger, or padding smaller", shape);
       const weight = [channels, outChannels / window.groups, ...window.kernel];
       return { output: [outChannels, height, width], params: convParams(weight, outChannels, options) };
     },
-    forward(site) {
-      const weight = site.param("weight");
-      site.run(
-        site.kernel(convTranspose2dForward, sizeAt(site), { relu: site.relu, bias }),
-        { input: site.input(), weight, bias: bias ? site.param("bias") : weight, output: site.output },
-        ["output"],
-      );
-    },
-    backward(site) {
-      const { outputGradient } = site;
-      const size = sizeAt(site);
-      const { places, accumulate } = site.paramGradients("weight", ...(bias ? ["bias"] : []));
-      site.run(
-        site.kernel(convTranspose2dWeightGradient, size, { accumulate, bias }),
-        {
-          outputGradient,
-          input: site.input(),
-          weightGradient: places.weight!,
-          biasGradient: bias ? places.bias! : site.workspace("noBias", outChannels * 4),
-        },
-        ["weightGradient", "biasGradient"],
-      );
-      const inputGradient = site.inputGradient();
-      if (!inputGradient) return;
-      site.run(
-        site.kernel(convTranspose2dInputGradient, size, { inputRelu: site.inputRelu() }),
-        { outputGradient, weight: site.param("weight"), input: site.input(), inputGradient },
-        ["inputGradient"],
-      );
-    },
+    ...convPasses(sizeAt, outChannels, bias, {
+      forward: convTranspose2dForward,
+      inputGradient: convTranspose2dInputGradient,
+      weightGradient: convTranspose2dWeightGradient,
+    }),
   };
 }

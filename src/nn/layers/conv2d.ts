@@ -2,7 +2,7 @@
 import { OptionError } from "../../errors.ts";
 import { kaimingUniform, uniform } from "../init.ts";
 import { conv2dForward, conv2dInputGradient, conv2dOutput, conv2dWeightGradient } from "../kernels/conv2d.ts";
-import type { Layer, ParamDef, Site } from "../layer.ts";
+import type { Layer, MakeRunnable, ParamDef, Runnable, Site } from "../layer.ts";
 import { imageShape, type Shape, sizeOf } from "../shape.ts";
 import { checkCount, checkOptions, type InitOptions, type LayerOptions, type Pair, pairOf } from "./define.ts";
 
@@ -82,13 +82,9 @@ export function conv2d(outChannels: number, options: Conv2dOptions): Layer {
     kind: "conv2d",
     prefix: "conv",
     name,
-    endsWithRelu: true,
-    masksInput: true,
     readsBytes: true,
     infer([shape = []], where) {
-      const [channels] = imageShape(where, shape);
-      if (channels % window.groups !== 0)
-        throw new OptionError(where, "input", `must have a multiple of ${window.groups} channels`, shape);
+      const channels = channelsOf(where, shape, window);
       const [height, width] = conv2dOutput(sizeFor(shape, 8));
       if (height < 1 || width < 1)
         throw new OptionError(
@@ -100,10 +96,55 @@ export function conv2d(outChannels: number, options: Conv2dOptions): Layer {
       const weight = [outChannels, channels / window.groups, ...window.kernel];
       return { output: [outChannels, height, width], params: convParams(weight, outChannels, options) };
     },
+    ...convPasses(sizeAt, outChannels, bias, {
+      forward: conv2dForward,
+      inputGradient: conv2dInputGradient,
+      weightGradient: conv2dWeightGradient,
+    }),
+  };
+}
+
+/** Channels of an image. @throws {OptionError} if it is none, or they do not fall into groups. */
+export function channelsOf(where: string, shape: Shape, { groups }: Window2d): number {
+  const [channels] = imageShape(where, shape);
+  if (channels % groups !== 0)
+    throw new OptionError(where, "input", `must have a multiple of ${groups} channels`, shape);
+  return channels;
+}
+
+/** The kernels of a convolution or of a transposed one. */
+interface ConvKernels<Size> {
+  readonly forward: MakeRunnable<
+    Size,
+    { relu?: boolean; bias?: boolean },
+    Runnable<"input" | "weight" | "bias" | "output">
+  >;
+  readonly inputGradient: MakeRunnable<
+    Size,
+    { inputRelu?: boolean },
+    Runnable<"outputGradient" | "weight" | "input" | "inputGradient">
+  >;
+  readonly weightGradient: MakeRunnable<
+    Size,
+    { accumulate?: boolean; bias?: boolean },
+    Runnable<"outputGradient" | "input" | "weightGradient" | "biasGradient">
+  >;
+}
+
+/** What a layer of these kernels does, forward and backward. */
+export function convPasses<Size>(
+  sizeAt: (site: Site) => Size,
+  outChannels: number,
+  bias: boolean,
+  kernels: ConvKernels<Size>,
+): Required<Pick<Layer, "endsWithRelu" | "masksInput" | "forward" | "backward">> {
+  return {
+    endsWithRelu: true,
+    masksInput: true,
     forward(site) {
       const weight = site.param("weight");
       site.run(
-        site.kernel(conv2dForward, sizeAt(site), { relu: site.relu, bias }),
+        site.kernel(kernels.forward, sizeAt(site), { relu: site.relu, bias }),
         { input: site.input(), weight, bias: bias ? site.param("bias") : weight, output: site.output },
         ["output"],
       );
@@ -113,7 +154,7 @@ export function conv2d(outChannels: number, options: Conv2dOptions): Layer {
       const size = sizeAt(site);
       const { places, accumulate } = site.paramGradients("weight", ...(bias ? ["bias"] : []));
       site.run(
-        site.kernel(conv2dWeightGradient, size, { accumulate, bias }),
+        site.kernel(kernels.weightGradient, size, { accumulate, bias }),
         {
           outputGradient,
           input: site.input(),
@@ -125,7 +166,7 @@ export function conv2d(outChannels: number, options: Conv2dOptions): Layer {
       const inputGradient = site.inputGradient();
       if (!inputGradient) return;
       site.run(
-        site.kernel(conv2dInputGradient, size, { inputRelu: site.inputRelu() }),
+        site.kernel(kernels.inputGradient, size, { inputRelu: site.inputRelu() }),
         { outputGradient, weight: site.param("weight"), input: site.input(), inputGradient },
         ["inputGradient"],
       );
