@@ -25,15 +25,13 @@ const S = 1u;
 const X0 = 2u;
 
 // Without `pow`, which goes through log2 and exp2, slow and off by tens of ulp. A third of the bits, taken as an integer, is a third
-// of the exponent: it starts 1 / cbrt(x) within 3.5 %; a quadratic in c = x z^3, fitted to c^(-1/3) there, leaves 5e-5; Newton's step
+// of the exponent: it starts 1 / cbrt(x) within 3.5 %; a quadratic in c = x z^3, fitted to c^(-1/3) there, leaves 7e-5; Newton's step
 // y + (x - y^3) / (3 y^2), in thirds lest y^3 overflows and with z^2 for 1 / y^2, squares that error away: 1.1 ulp are left.
 // Of a sum beyond float32 or none at all the root is finite and positive.
 fn cube_root(sum: Lane) -> Lane {
   let x = clamp(sum, Lane(0x1p-124f), Lane(0x1.fffffep+127f));
-  let bits = lane_bits(x);
-  // In units of 128, the last bit that a float32 beside 2^23 has.
-  let third = lane_bits(Lane(bits) * (1.0 / 384.0) + 0x1p+23f) - LaneBits(0x4b000000u);
-  let start = lane_from_bits(LaneBits(0x54a21d2au) - third * LaneBits(128u));
+  let third = (lane_bits(x) >> LaneBits(16u)) * LaneBits(21846u);      // 2^16 / 3
+  let start = lane_from_bits(LaneBits(0x54a21d2au) - third);
   let c = x * start * start * start;
   let z = start * (1.556258 + c * (c * 0.221521 - 0.777774));
   let y = x * (z * z);

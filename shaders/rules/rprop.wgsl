@@ -22,12 +22,13 @@ const PREV = 0u;
 const STEP_SIZE = 1u;
 
 fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Lane {
-  let s = sign(g) * sign(load_state(PREV, at));
+  let sign_g = sign(g);
+  let s = sign_g * sign(load_state(PREV, at));
+  let turned = s < Lane(0.0);
   let up = select(Lane(1.0), Lane(h.eta_plus), s > Lane(0.0));
-  let factor = select(up, Lane(h.eta_minus), s < Lane(0.0));
+  let factor = select(up, Lane(h.eta_minus), turned);
   let delta = clamp((load_state(STEP_SIZE, at) + t.first * lr) * factor, Lane(h.least), Lane(h.most));
-  let kept = select(g, Lane(0.0), s < Lane(0.0));
-  store_state(PREV, at, kept);
+  store_state(PREV, at, select(g, Lane(0.0), turned));
   store_state(STEP_SIZE, at, delta);
-  return sign(kept) * delta;
+  return select(sign_g * delta, Lane(0.0), turned);
 }
