@@ -20,6 +20,7 @@ override MIDDLE_FIRST_X = PAD_X % 2 == 1;
 fn conv2d_3x3_transposed(@builtin(global_invocation_id) id: vec3u) {
   let tile = tile_of(flat_index(id));
   if (tile.row >= ROWS) { return; }
+  // The first of the source's columns, and lines, that the tile meets.
   let taken = taken_from((i32(tile.x) + PAD_X - 1) >> 1u);
   let top = (i32(tile.y) + PAD_Y - 1) >> 1u;
   var w = weights_of(tile);
@@ -39,16 +40,13 @@ fn conv2d_3x3_transposed(@builtin(global_invocation_id) id: vec3u) {
     if (MIDDLE_FIRST_Y) {
       middle_outer_0 += outer(l.upper, k.middle);
       middle_middle_0 += middle(l.upper, k.middle);
-    } else {
-      middle_outer_1 += outer(l.lower, k.middle);
-      middle_middle_1 += middle(l.lower, k.middle);
-    }
-    if (MIDDLE_FIRST_Y) {
       middle_outer_1 += outer(l.middle, k.middle);
       middle_middle_1 += middle(l.middle, k.middle);
     } else {
       middle_outer_0 += outer(l.middle, k.middle);
       middle_middle_0 += middle(l.middle, k.middle);
+      middle_outer_1 += outer(l.lower, k.middle);
+      middle_middle_1 += middle(l.lower, k.middle);
     }
     w += Weights(SOURCE_STEP);
     plane += SOURCE_PLANE;
