@@ -177,7 +177,7 @@ describe("with a master", () => {
       row,
       shapes: matrices,
       tuning: { chunk: 128 },
-      options: { ...(row.movesWithoutLr ? {} : { lr: 0.01 }), clip: { globalNorm: 1, value: 0.1 }, monitor: {} },
+      options: { ...(row.movesWithoutLr ? {} : { lr: 0.01 }), clip: { globalNorm: 1, value: 0.1 } },
     };
     const run = async (storage: StorageOptions | undefined) => {
       const options = { ...problem.options, ...(storage && { storage }) };
@@ -225,6 +225,7 @@ describe("with a master", () => {
       lookahead: { k: 2 },
       ema: { decay: 0.9 },
       accumulate: 2,
+      monitor: {},
     };
     const shapes = [[64, 80], [5000], [3], [17, 5]];
     const problem: Problem = { row, shapes, tuning: { chunk: 128 } };
