@@ -41,7 +41,7 @@ const ENTRIES = {
     optimizer:
       "SGD, Nesterov momentum 0.9, one cycle up to lr 0.1, weight decay 5e-4, label smoothing 0.1, tested with its EMA",
     batchSize: 128,
-    epochs: 4,
+    epochs: 3,
     accuracyFrom: 0.7,
   },
   autoencoder: {

@@ -23,7 +23,7 @@ override TAPS = KERNEL_Y * KERNEL_X;
 fn conv2d_any(@builtin(global_invocation_id) id: vec3u) {
   let index = flat_index(id);
   let phase = index / (ROWS * GROUPS * CHANNEL_TILES * TILES_Y * TILES_X);
-  if (phase >= PIXEL_STEP * LINE_STEP) { return; }
+  if (phase >= bounded(PIXEL_STEP * LINE_STEP)) { return; }
   var tile = tile_of(index % (ROWS * GROUPS * CHANNEL_TILES * TILES_Y * TILES_X));
   tile.y += phase / PIXEL_STEP;
   tile.x += phase % PIXEL_STEP;

@@ -16,7 +16,7 @@ override FLIPPED: bool = false;
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn conv2d_3x3(@builtin(global_invocation_id) id: vec3u) {
   let tile = tile_of(flat_index(id));
-  if (tile.row >= ROWS) { return; }
+  if (tile.row >= bounded(ROWS)) { return; }
   let taken = taken_from(i32(tile.x) * STRIDE_X - PAD_X);
   let top = i32(tile.y) * STRIDE_Y - PAD_Y;
   var w = weights_of(tile);

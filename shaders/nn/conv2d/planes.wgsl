@@ -55,6 +55,11 @@ fn tile_of(index: u32) -> Tile {
   return Tile(rest / GROUPS, rest % GROUPS, channel, y, x);
 }
 
+// `count`, having asked for the lengths of what loops read: see nn/lib/flat-index.
+fn bounded(count: u32) -> u32 {
+  return bounded_by(count, max(arrayLength(&source), arrayLength(&weight)));
+}
+
 // The first value of the first plane that a tile is made from, and its own first value.
 fn source_of(tile: Tile) -> u32 {
   return tile.row * SOURCE_STRIDE + tile.group * SOURCE_CHANNELS * SOURCE_PLANE;

@@ -26,3 +26,8 @@ override OUT_PLANE = OUT_HEIGHT * OUT_WIDTH;
 @group(0) @binding(2) var<storage, read_write> sums: array<f32>;               // [SHARES, dW and then db]
 
 #import source
+
+// `count`, having asked for the lengths of what loops read: see nn/lib/flat-index.
+fn bounded(count: u32) -> u32 {
+  return bounded_by(count, max(arrayLength(&source), arrayLength(&output_gradient)));
+}

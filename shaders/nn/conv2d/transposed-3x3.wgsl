@@ -19,7 +19,7 @@ override MIDDLE_FIRST_X = PAD_X % 2 == 1;
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn conv2d_3x3_transposed(@builtin(global_invocation_id) id: vec3u) {
   let tile = tile_of(flat_index(id));
-  if (tile.row >= ROWS) { return; }
+  if (tile.row >= bounded(ROWS)) { return; }
   // The first of the source's columns, and lines, that the tile meets.
   let taken = taken_from((i32(tile.x) + PAD_X - 1) >> 1u);
   let top = (i32(tile.y) + PAD_Y - 1) >> 1u;

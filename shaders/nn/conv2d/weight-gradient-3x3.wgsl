@@ -20,7 +20,7 @@ fn conv2d_3x3_weight_gradient(@builtin(global_invocation_id) id: vec3u) {
   rest /= CHANNEL_TILES;
   let group = rest % GROUPS;
   let share = rest / GROUPS;
-  if (share >= SHARES) { return; }
+  if (share >= bounded(SHARES)) { return; }
   let channel = group * OUT_CHANNELS + 4u * channel_tile;
   let channels = min(4u, OUT_CHANNELS - 4u * channel_tile);
   // Of a tile that is not full the last channel stands for those that do not exist.

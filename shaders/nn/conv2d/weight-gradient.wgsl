@@ -28,7 +28,7 @@ fn conv2d_weight_gradient(@builtin(global_invocation_id) id: vec3u) {
   rest /= OUT_TILES;
   let group = rest % GROUPS;
   let share = rest / GROUPS;
-  if (share >= SHARES) { return; }
+  if (share >= bounded(SHARES)) { return; }
   // Of a tile that is not full the last channel stands for those that do not exist.
   let four = vec4u(0u, 1u, 2u, 3u);
   let outs = group * OUT_CHANNELS + min(vec4u(o) + four, vec4u(OUT_CHANNELS - 1u));
