@@ -24,10 +24,10 @@ const EXP_AVG_SQ = 1u;
 fn update_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Lane {
   let v = load_state(EXP_AVG_SQ, at);
   let before = load_state(EXP_AVG, at);
-  let n = clamp(g / max(sqrt(v), Lane(h.eps)), Lane(-t.limit), Lane(t.limit));
-  // In the first step m stays 0, and g^2 is taken whole.
-  let m = h.beta1 * before + (t.later * h.one_minus_beta1) * n;
+  // In the first step m stays 0, whatever g is, and g^2 is taken whole.
+  let n = select(Lane(0.0), clamp(g / max(sqrt(v), Lane(h.eps)), Lane(-t.limit), Lane(t.limit)), t.later > 0.0);
+  let m = h.beta1 * before + h.one_minus_beta1 * n;
   store_state(EXP_AVG, at, m);
   store_state(EXP_AVG_SQ, at, (t.later * h.beta2) * v + (t.later * h.one_minus_beta2 + (1.0 - t.later)) * (g * g));
-  return (t.later * lr) * m;
+  return lr * m;
 }
