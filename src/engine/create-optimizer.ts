@@ -2,6 +2,7 @@
 import { OptionError } from "../errors.ts";
 import { type Limits, resolveLimits } from "../host/limits.ts";
 import { Memory, type Storages, type Tensor } from "../host/memory.ts";
+import { takenInFours } from "../host/number-format.ts";
 import { inScopes } from "../host/scopes.ts";
 import { type RuleKernels, StepEncoder } from "../host/step.ts";
 import { F32, F32X4, type Storage } from "../kernels/storage.ts";
@@ -190,10 +191,10 @@ function bits(first: number, count: number): number {
 }
 
 /** The formats that windows may have. */
-async function storagesOf({ formats: { param, grad } }: Settled, blocks: Storage | undefined): Promise<Storages> {
-  if (param.bytes + grad.bytes === 8) return { four: F32X4, one: F32, ...(blocks && { blocks }) };
+async function storagesOf({ formats }: Settled, blocks: Storage | undefined): Promise<Storages> {
+  if (!takenInFours(formats)) return { four: F32X4, one: F32, ...(blocks && { blocks }) };
   const { withTypes } = await import("../kernels/half.ts");
-  const typed = (storage: Storage): Storage => withTypes(storage, param.type, grad.type);
+  const typed = (storage: Storage): Storage => withTypes(storage, formats.param.type, formats.grad.type);
   return { four: typed(F32X4), ...(blocks && { blocks: typed(blocks) }) };
 }
 

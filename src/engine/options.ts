@@ -1,7 +1,7 @@
 /** What a user hands to `createOptimizer`, and its checks: everything is refused before anything is made. */
 import { OptionError } from "../errors.ts";
 import type { BufferRange, TensorSpec } from "../host/memory.ts";
-import { bytesOf, type ElementType, F32_FORMAT, type TensorFormats } from "../host/number-format.ts";
+import { bytesOf, type ElementType, F32_FORMAT, type TensorFormats, takenInFours } from "../host/number-format.ts";
 import { checkBoolean, checkKeys, checkNumber } from "./checks.ts";
 import { type Group, type GroupOptions, type GroupSpec, groupOf, type MatchedRule, type RuleSpec } from "./groups.ts";
 import type { LossScaleOptions, LossScaler } from "./loss-scaler.ts";
@@ -268,7 +268,7 @@ export function checkParams(
     const unitSize = settled.clip.adaptive ? unitSizeOf(info.shape, size) : 0;
     const unitsAt = Math.ceil(ofRule / 4) * 4;
     const extra = unitSize > 0 ? unitsAt + size / unitSize : ofRule;
-    const whole = settled.formats.param.bytes + settled.formats.grad.bytes < 8 || size % 4 === 0;
+    const whole = takenInFours(settled.formats) || size % 4 === 0;
     const large = size >= QUANTIZED_FROM && (param === undefined || whole);
     const quantized = large && rules[rule]?.state === "8-bit";
     const placed = { size, group, rule, order: taken.size + i, extra, unitsAt, unitSize, quantized };

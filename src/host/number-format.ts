@@ -28,8 +28,12 @@ export interface TensorFormats {
   readonly grad: NumberFormat;
 }
 
-/** The bytes that `size` elements take. Where one of the two has 16 bits, elements are taken four at a time, and there is room for all four. */
-export function bytesOf({ param, grad }: TensorFormats, which: "param" | "grad", size: number): number {
-  const whole = param.bytes + grad.bytes < 8 ? Math.ceil(size / 4) * 4 : size;
-  return whole * (which === "param" ? param : grad).bytes;
+/** Whether elements are taken four at a time wherever tensors lie: one of the two has 16 bits. */
+export function takenInFours({ param, grad }: TensorFormats): boolean {
+  return param.bytes + grad.bytes < 8;
+}
+
+/** The bytes that `size` elements take. Where they are taken in fours, there is room for all four. */
+export function bytesOf(formats: TensorFormats, which: "param" | "grad", size: number): number {
+  return (takenInFours(formats) ? Math.ceil(size / 4) * 4 : size) * formats[which].bytes;
 }
