@@ -21,7 +21,7 @@ export const INIT_STREAM = 0x1000;
 const FIXED_STREAM = 0x10000;
 
 /** One round of the hash; all arithmetic is on 32 bits, the sign of the result is without meaning. */
-function mix(x: number): number {
+export function mix(x: number): number {
   x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
   x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
   return x ^ (x >>> 16);

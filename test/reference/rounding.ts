@@ -1,12 +1,6 @@
 /** Rounding to 16 bits by chance, in float64 and by definition: from the two neighbours and a hash. */
 
-/** lowbias32. */
-function mix(word: number): number {
-  let x = word >>> 0;
-  x = Math.imul(x ^ (x >>> 16), 0x7feb352d) >>> 0;
-  x = Math.imul(x ^ (x >>> 15), 0x846ca68b) >>> 0;
-  return (x ^ (x >>> 16)) >>> 0;
-}
+import { mix } from "./prng.ts";
 
 /** FNV-1a, begun with a seed. */
 function hash(seed: number, text: string): number {
