@@ -7,7 +7,10 @@ import { testDevice } from "../browser/device.ts";
 test("the first step only takes g^2, whatever g is: the parameter and exp_avg stay", async () => {
   const device = await testDevice();
   const data = Float32Array.of(1, 2, 3, 4);
-  const optimizer = await createOptimizer(device, { rule: adopt({ clipExp: 0 }), params: [{ name: "w", shape: [4], data }] });
+  const optimizer = await createOptimizer(device, {
+    rule: adopt({ clipExp: 0 }),
+    params: [{ name: "w", shape: [4], data }],
+  });
   optimizer.writeGrad("w", Float32Array.of(Number.NaN, Number.POSITIVE_INFINITY, 0, -2));
   optimizer.step();
   const { param, slots } = await optimizer.readState("w");
