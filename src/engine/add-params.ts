@@ -148,7 +148,7 @@ function join(
   const pasts = groups.map((_, g) => records.at(applied, g));
   memory.join(extension);
   groups.push(...addition.groups);
-  step.layOut();
+  step.buffers.layOut();
   records.restart(applied, pasts, groups.length);
   timeline.adopt();
   owner.adopt();

@@ -4,7 +4,8 @@ import { type Limits, resolveLimits } from "../host/limits.ts";
 import { Memory, type Storages, type Tensor } from "../host/memory.ts";
 import { takenInFours } from "../host/number-format.ts";
 import { inScopes } from "../host/scopes.ts";
-import { type RuleKernels, StepEncoder } from "../host/step.ts";
+import { StepEncoder } from "../host/step.ts";
+import type { RuleKernels } from "../host/step-options.ts";
 import { F32, F32X4, type Storage } from "../kernels/storage.ts";
 import { averageWeights } from "./averages.ts";
 import { checkKeys, checkNumber } from "./checks.ts";
@@ -76,9 +77,10 @@ export async function createOptimizer(
   // Code that these options do not need is not loaded.
   const copies = parts.some(({ overrides }) => overrides.extraSlots.length > 0);
   const evaluates = settled.average !== undefined || rules.some(({ definition }) => definition.evaluates);
-  const [anchors, scaling, monitoring, evaluation] = await Promise.all([
+  const [anchors, scaling, reporting, monitoring, evaluation] = await Promise.all([
     copies && import("./extra-slots.ts"),
     settled.lossScale && import("./loss-scaler.ts"),
+    (settled.measures || settled.every > 0) && import("./reports.ts"),
     settled.every > 0 && import("./monitor.ts"),
     evaluates && import("../host/evaluation.ts"),
   ]);
@@ -163,7 +165,7 @@ export async function createOptimizer(
         scale,
         ownsScale,
         evaluation: evaluation ? new evaluation.Evaluation(device, label) : undefined,
-        monitor: monitoring ? (source) => new monitoring.Monitor(device, label, source) : undefined,
+        reports: reporting ? (...of) => new reporting.Reports(...of, monitoring || undefined) : undefined,
       });
       undo.push(() => made.destroy());
       return made;

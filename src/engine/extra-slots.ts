@@ -3,7 +3,8 @@
  * weights, averages. Loaded only where there are any.
  */
 import { OptionError } from "../errors.ts";
-import { type Tensor, type TensorSpec, type Window, writeSlot } from "../host/memory.ts";
+import type { Tensor, TensorSpec, Window } from "../host/memory.ts";
+import { writeSlot } from "../host/state-layout.ts";
 import type { Group } from "./groups.ts";
 import type { OptimizerParts, RulePart } from "./optimizer.ts";
 import { extraSlot } from "./overrides.ts";

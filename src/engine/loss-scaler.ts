@@ -1,7 +1,7 @@
 /** Dynamic loss scaling. */
 import { LifecycleError, OptionError } from "../errors.ts";
 import { compileKernel } from "../host/pipelines.ts";
-import { readRanges } from "../host/readback.ts";
+import { readRanges } from "../host/read-ranges.ts";
 import { inScopes } from "../host/scopes.ts";
 import { LOSS_SCALE, Words } from "../kernels/layouts.ts";
 import { UPDATE_LOSS_SCALE } from "../kernels/loss-scale.ts";

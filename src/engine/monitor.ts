@@ -1,5 +1,5 @@
 /** Brings figures back and delivers them. Loaded only where figures are wanted. */
-import { ReadbackRing } from "../host/readback.ts";
+import { ReadbackRing } from "../host/readback-ring.ts";
 import { FIGURES, TENSOR_FIGURES, Words } from "../kernels/layouts.ts";
 import { FigureStream } from "./figure-stream.ts";
 import { decodeFigures, type FiguresContext } from "./figures.ts";

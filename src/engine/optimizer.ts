@@ -1,11 +1,12 @@
 /** The optimizer: what a user calls. It turns options into rows and commands; `host/` runs them. */
 import { LifecycleError, OptionError } from "../errors.ts";
 import type { Evaluation } from "../host/evaluation.ts";
-import { type BufferRange, type Memory, type Tensor, writeSlot } from "../host/memory.ts";
+import type { BufferRange, Memory, Tensor } from "../host/memory.ts";
 import { bytesOf, type ElementType, type TensorFormats } from "../host/number-format.ts";
-import { ReadbackRing, readRanges } from "../host/readback.ts";
-import { HEADER_SLOTS, type StepEncoder } from "../host/step.ts";
-import { CONTROL, Words } from "../kernels/layouts.ts";
+import { readRanges } from "../host/read-ranges.ts";
+import { writeSlot } from "../host/state-layout.ts";
+import type { StepEncoder } from "../host/step.ts";
+import { HEADER_SLOTS } from "../host/step-buffers.ts";
 import type { OpenParams, Owner } from "./add-params.ts";
 import { checkKeys } from "./checks.ts";
 import type { Figures } from "./figures.ts";
@@ -21,9 +22,10 @@ import {
   matches,
 } from "./groups.ts";
 import type { LossScaleState } from "./loss-scaler.ts";
-import type { Monitor, MonitorSource } from "./monitor.ts";
+import type { Monitor } from "./monitor.ts";
 import { type BufferSlice, checkOverlaps, checkSlice, type ParamSpec, type Settled } from "./options.ts";
 import { extraSlot, type Overrides } from "./overrides.ts";
+import type { Reports } from "./reports.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import type { StateDict, StateTarget, TensorState } from "./state.ts";
 import type { StepRows } from "./step-rows.ts";
@@ -60,31 +62,24 @@ export interface OptimizerParts {
   readonly ownsScale: boolean;
   /** Where the parameters to evaluate can be others than those that are trained. */
   readonly evaluation: Evaluation | undefined;
-  /** Made where figures are wanted; what it reports about is given later. */
-  readonly monitor: ((source: () => MonitorSource) => Monitor) | undefined;
+  /** Where the device has something to tell. */
+  readonly reports: ((parts: OptimizerParts, timeline: Timeline) => Reports) | undefined;
 }
-
-// How often the host learns of skipped steps where no figures tell it. Seldom enough to cost nothing.
-const SYNC_EVERY = 32;
 
 // GPUBufferUsage.COPY_DST; the global is not there in Node.
 const COPY_DST = 0x8;
 const COPY_BOTH = 0x4 | COPY_DST;
-
-type Reading = "figures" | "control";
 
 /** An optimizer on a device. Make one with `createOptimizer`. */
 export class Optimizer {
   readonly device: GPUDevice;
   readonly #parts: OptimizerParts;
   readonly #timeline: Timeline;
-  readonly #monitor: Monitor | undefined;
+  readonly #reports: Reports | undefined;
   readonly #byName = new Map<string, Tensor>();
-  readonly #controlRing: ReadbackRing | undefined;
   #microBatch = 0;
   #adding: Promise<void> = Promise.resolve();
   #addsUnderWay = 0;
-  #uncollected: Reading | undefined;
   #destroyed = false;
   #lost: string | undefined;
 
@@ -95,17 +90,11 @@ export class Optimizer {
     this.#parts = parts;
     void device.lost.then((info) => {
       this.#lost = info.message || info.reason;
-      this.#monitor?.stream.end();
+      this.#reports?.end();
     });
     const rows = parts.rules.map((rule) => rule.rows);
-    this.#timeline = new Timeline({ ...parts, rows, measures: settled.measures });
-    this.#monitor = parts.monitor?.(() => this.#monitorSource());
-    if (settled.measures) {
-      this.#controlRing = new ReadbackRing(device, settled.label, CONTROL.length * 4, (data) => {
-        const { step, skipped } = new Words(data).read(CONTROL, 0);
-        this.#timeline.learn(step, skipped);
-      });
-    }
+    this.#timeline = new Timeline({ ...parts, buffers: parts.step.buffers, rows, measures: settled.measures });
+    this.#reports = parts.reports?.(parts, this.#timeline);
     this.#adopt();
   }
 
@@ -122,7 +111,7 @@ export class Optimizer {
 
   /** Figures that were computed but not delivered, since every buffer of the ring was on its way. */
   get figuresDropped(): number {
-    return this.#monitor?.dropped ?? 0;
+    return this.#reports?.monitor?.dropped ?? 0;
   }
 
   /** Where a tensor's parameter and gradient lie. @throws {OptionError} if there is no such tensor. */
@@ -142,7 +131,7 @@ export class Optimizer {
     this.#trains("step");
     if (record !== undefined && typeof record !== "function")
       throw new OptionError("step", "record", "must be a function", record);
-    this.#collect();
+    this.#reports?.collect();
     const encoder = this.device.createCommandEncoder({ label: this.#parts.settled.label });
     record?.(encoder);
     this.#stepInto(encoder, () => this.device.queue.submit([encoder.finish()]));
@@ -160,15 +149,14 @@ export class Optimizer {
     if (typeof encoder?.beginComputePass !== "function")
       throw new OptionError("stepInto", "encoder", "must be a GPUCommandEncoder", encoder);
     if (typeof submit !== "function") throw new OptionError("stepInto", "submit", "must be a function", submit);
-    this.#collect();
+    this.#reports?.collect();
     this.#stepInto(encoder, submit);
   }
 
   #stepInto(encoder: GPUCommandEncoder, submit: () => void): void {
-    const what = this.#encode(encoder);
-    const submitted = what && this.#copyBack(encoder, what);
+    const submitted = this.#encode(encoder) ? this.#reports?.copy(encoder, this.#timeline.steps) : undefined;
     submit();
-    this.#parts.step.settle();
+    this.#parts.step.buffers.settle();
     submitted?.();
   }
 
@@ -184,11 +172,10 @@ export class Optimizer {
     this.#trains("encode");
     if (typeof encoder?.beginComputePass !== "function")
       throw new OptionError("encode", "encoder", "must be a GPUCommandEncoder", encoder);
-    this.#collect();
-    this.#uncollected = this.#encode(encoder) ?? this.#uncollected;
-    this.#parts.step.lend();
-    // Whoever submits right away has submitted by then; for others the next call asks again.
-    if (this.#uncollected) setTimeout(() => this.#collect());
+    this.#reports?.collect();
+    const updated = this.#encode(encoder);
+    this.#parts.step.buffers.lend();
+    if (updated) this.#reports?.copyLater(this.#timeline.steps);
   }
 
   /**
@@ -206,7 +193,7 @@ export class Optimizer {
         throw new OptionError("eval", `buffer (${name})`, "must have usages COPY_SRC and COPY_DST", param.buffer.usage);
     this.#timeline.prepare();
     const slot = this.#headerSlot();
-    step.writeHeader(slot, this.#timeline.steps + 1, records.rows);
+    step.buffers.writeHeader(slot, this.#timeline.steps + 1, records.rows);
     evaluation.begin(memory, (encoder) => step.encodeBeside(encoder, slot, "evaluate"));
   }
 
@@ -241,7 +228,7 @@ export class Optimizer {
       throw new OptionError("estimate", "record", "must be a function", record);
     this.#timeline.prepare();
     const slot = this.#headerSlot();
-    step.writeHeader(slot, this.#timeline.steps + 1, records.rows);
+    step.buffers.writeHeader(slot, this.#timeline.steps + 1, records.rows);
     const encoder = this.device.createCommandEncoder({ label: `${settled.label} estimate` });
     record?.(encoder);
     step.encodeBeside(encoder, slot, "estimate");
@@ -375,8 +362,7 @@ export class Optimizer {
   /** Resolves when the figures of all submitted steps have been delivered. */
   async flush(): Promise<void> {
     this.#alive("flush");
-    this.#collect();
-    await Promise.all([this.#monitor?.settle(), this.#controlRing?.settle()]);
+    await this.#reports?.settle();
   }
 
   /** Parameters, state and counts by tensor name, exact. Waits for the GPU. */
@@ -465,8 +451,7 @@ export class Optimizer {
   destroy(): void {
     if (this.#destroyed) return;
     this.#destroyed = true;
-    this.#monitor?.destroy();
-    this.#controlRing?.destroy();
+    this.#reports?.destroy();
     const { step, memory, scale, ownsScale, evaluation } = this.#parts;
     evaluation?.destroy();
     step.destroy();
@@ -484,61 +469,22 @@ export class Optimizer {
       throw new LifecycleError(`${where}: the parameters to evaluate are in place; call train() first`);
   }
 
-  /** Encodes a step; says what is to be read back. */
-  #encode(encoder: GPUCommandEncoder): Reading | undefined {
+  /** Encodes a step; says whether it updates. */
+  #encode(encoder: GPUCommandEncoder): boolean {
     const { step: host, records, settled } = this.#parts;
-    const { microBatches, every, measures } = settled;
+    const { microBatches, every } = settled;
     const updates = this.#microBatch === microBatches - 1;
     const timeline = this.#timeline;
     const step = timeline.steps + 1;
     const slot = this.#headerSlot();
     if (updates) timeline.prepare();
-    host.writeHeader(slot, step, records.rows);
+    host.buffers.writeHeader(slot, step, records.rows);
     const figures = updates && every > 0 && step % every === 0;
     const accumulate = microBatches === 1 ? "no" : this.#microBatch === 0 ? "first" : "more";
     host.encode(encoder, { slot, figures, accumulate, update: updates });
     this.#microBatch = updates ? 0 : this.#microBatch + 1;
-    if (!updates) return undefined;
-    timeline.advance();
-    return figures ? "figures" : measures && step % SYNC_EVERY === 0 ? "control" : undefined;
-  }
-
-  /** Records the copy of what is to be read back; returns what must be called after the submission. */
-  #copyBack(encoder: GPUCommandEncoder, what: Reading): (() => void) | undefined {
-    const { step } = this.#parts;
-    return what === "figures"
-      ? this.#monitor?.copy(encoder, step.figures)
-      : this.#controlRing?.copy(encoder, step.control);
-  }
-
-  /** Brings back what steps encoded into the caller's encoders have left. */
-  #collect(): void {
-    if (!this.#uncollected || this.#destroyed || this.#lost !== undefined) return;
-    const encoder = this.device.createCommandEncoder({ label: `${this.#parts.settled.label} collect` });
-    const submitted = this.#copyBack(encoder, this.#uncollected);
-    this.device.queue.submit([encoder.finish()]);
-    this.#uncollected = undefined;
-    submitted?.();
-  }
-
-  #monitorSource(): MonitorSource {
-    const { settled, memory, records, rules, scale } = this.#parts;
-    return {
-      learn: (step, skipped) => this.#timeline.learn(step, skipped),
-      cameTooEarly: () => {
-        this.#uncollected ??= "figures";
-      },
-      context: {
-        tensors: memory.tensors,
-        groupNames: this.groups,
-        unscale: settled.unscale,
-        staticLossScale: settled.staticLossScale,
-        dynamicLossScale: scale !== undefined,
-        p: settled.measures ? settled.clip.p : 2,
-        clipsValue: rules.some(({ overrides }) => overrides.shell.CLIP_VALUE === 1),
-        group: (applied, g) => records.at(applied, g),
-      },
-    };
+    if (updates) timeline.advance();
+    return updates;
   }
 
   #change(concerns: (group: Group, index: number) => boolean, changes: Readonly<Record<string, unknown>>): void {
@@ -571,7 +517,7 @@ export class Optimizer {
     const pasts = dict.groups.map((g) => ({ dose: g.decayDose, carry: g.carry }));
     const countOf = (k: number): number => dict.tensors[target.tensors[k]?.name ?? ""]?.step ?? 0;
     this.#timeline.restart(dict.stepsApplied, dict.stepsSkipped, pasts, countOf);
-    this.#monitor?.restart(this.#timeline.steps);
+    this.#reports?.monitor?.restart(this.#timeline.steps);
   }
 
   /** Takes on tensors that are new. */
@@ -579,7 +525,7 @@ export class Optimizer {
     const { memory, step, settled, groups } = this.#parts;
     this.#byName.clear();
     for (const tensor of memory.tensors) this.#byName.set(tensor.name, tensor);
-    step.setHeader({
+    step.buffers.setHeader({
       group_count: groups.length,
       tensor_count: memory.tensors.length,
       chunk_count: memory.chunks.length,
@@ -591,7 +537,7 @@ export class Optimizer {
       unit_factor: settled.clip.adaptive?.factor ?? 0,
       unit_eps: settled.clip.adaptive?.eps ?? 0,
     });
-    this.#monitor?.resize(memory.tensors.length, step.figures.size);
+    this.#reports?.monitor?.resize(memory.tensors.length, step.buffers.figures.size);
   }
 
   /** Runs what needs the code of state dicts, which is loaded when first used. */
@@ -601,8 +547,9 @@ export class Optimizer {
   }
 
   #monitored(where: string): Monitor {
-    if (!this.#monitor) throw new OptionError(where, "monitor", "must have been given at creation", undefined);
-    return this.#monitor;
+    const monitor = this.#reports?.monitor;
+    if (!monitor) throw new OptionError(where, "monitor", "must have been given at creation", undefined);
+    return monitor;
   }
 
   #tensor(where: string, name: string): Tensor {

@@ -1,6 +1,6 @@
 /** An optimizer at one moment. */
 import type { Tensor, Window } from "../host/memory.ts";
-import { readRanges } from "../host/readback.ts";
+import { readRanges } from "../host/read-ranges.ts";
 import type { Group } from "./groups.ts";
 import type { OptimizerParts } from "./optimizer.ts";
 import type { Timeline } from "./timeline.ts";
@@ -20,12 +20,12 @@ export interface Snapshot {
 
 /** Begins the copies. */
 export function takeSnapshot(
-  { device, settled, memory, groups, step, scale }: OptimizerParts,
+  { device, settled, memory, groups, step: { buffers }, scale }: OptimizerParts,
   timeline: Timeline,
   tensors: readonly Tensor[],
 ): Snapshot {
   const windows = [...new Set(tensors.flatMap((t) => t.pieces.map((piece) => piece.window)))];
-  const control = { buffer: step.control, offset: 0, size: step.control.size };
+  const control = { buffer: buffers.control, offset: 0, size: buffers.control.size };
   const data = readRanges(device, settled.label, [
     control,
     scale ? { buffer: scale, offset: 0, size: scale.size } : { ...control, size: 0 },

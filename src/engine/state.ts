@@ -1,8 +1,9 @@
 /** State dicts: everything by tensor name, versioned, exact; hyper-parameters apart from state. */
 import { StateDictError } from "../errors.ts";
 import { dequantize, quantize } from "../host/blocks8.ts";
-import { extraPieces, rangeOf, type StatePiece, slotPieces, type Tensor, writeSlot } from "../host/memory.ts";
+import type { Tensor } from "../host/memory.ts";
 import type { TensorFormats } from "../host/number-format.ts";
+import { extraPieces, rangeOf, type StatePiece, slotPieces, writeSlot } from "../host/state-layout.ts";
 import { CONTROL, SHARED_NUMBERS, TENSOR_CONTROL, TENSOR_NUMBERS, Words } from "../kernels/layouts.ts";
 import type { GroupPast } from "./group-records.ts";
 import { type Group, valueAt } from "./groups.ts";
@@ -85,8 +86,8 @@ export function targetOf({ device, settled, rules, memory, groups, step, scale }
     rules,
     tensors: memory.tensors,
     groups,
-    control: step.control,
-    initialControl: (tensor) => step.initialControl(tensor),
+    control: step.buffers.control,
+    initialControl: (tensor) => step.buffers.initialControl(tensor),
     scale,
   };
 }

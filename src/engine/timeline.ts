@@ -3,7 +3,7 @@
  * the host learns of it late, and until then every row that may still be needed stays there.
  */
 import type { Memory } from "../host/memory.ts";
-import type { StepEncoder } from "../host/step.ts";
+import type { StepBuffers } from "../host/step-buffers.ts";
 import type { GroupPast, GroupRecords } from "./group-records.ts";
 import type { Group } from "./groups.ts";
 import { Participation } from "./participation.ts";
@@ -17,7 +17,7 @@ const ROWS_AHEAD = 256;
 export interface TimelineParts {
   readonly groups: readonly Group[];
   readonly memory: Memory;
-  readonly step: StepEncoder;
+  readonly buffers: StepBuffers;
   readonly records: GroupRecords;
   /** By rule. */
   readonly rows: readonly StepRows[];
@@ -62,21 +62,21 @@ export class Timeline {
 
   /** Makes everything ready for the next step. */
   prepare(): void {
-    const { groups, memory, step, records } = this.#parts;
+    const { groups, memory, buffers, records } = this.#parts;
     const groupIndex = (k: number): number => memory.tensors[k]?.group ?? 0;
     const rows = this.participation.settle(this.steps, (k) => groups[groupIndex(k)]?.frozen === true);
-    if (rows) step.setTensors(rows.map((row, k) => ({ group: groupIndex(k), ...row })));
+    if (rows) buffers.setTensors(rows.map((row, k) => ({ group: groupIndex(k), ...row })));
     this.#writeStepRows();
     const { first, last } = this.possible;
-    const overwrites = records.outdated(groups, first, last) && step.lends;
+    const overwrites = records.outdated(groups, first, last) && buffers.lends;
     if (records.grow(first, last) || overwrites) this.#resizeRecords();
-    records.write(groups, this.#tables, first, last, (rule, row, words) => step.writeRecords(rule, row, words));
+    records.write(groups, this.#tables, first, last, (rule, row, words) => buffers.writeRecords(rule, row, words));
   }
 
   #resizeRecords(): void {
-    const { step, records, groups } = this.#parts;
+    const { buffers, records, groups } = this.#parts;
     records.widths.forEach((width, rule) => {
-      step.resizeRecords(rule, records.rows, width * groups.length);
+      buffers.resizeRecords(rule, records.rows, width * groups.length);
     });
   }
 
@@ -114,18 +114,18 @@ export class Timeline {
   }
 
   #layOutTables(): void {
-    const { rows, step, records } = this.#parts;
+    const { rows, buffers, records } = this.#parts;
     const used = new Set(this.#tables);
     rows.forEach((ofRule, rule) => {
       ofRule.compact(used);
-      step.resizeStepRows(rule, ofRule.length * ofRule.width);
+      buffers.resizeStepRows(rule, ofRule.length * ofRule.width);
     });
     records.touch();
   }
 
   /** Uploads rows by step count, for every count that a tensor may have reached. */
   #writeStepRows(): void {
-    const { rows, step, groups } = this.#parts;
+    const { rows, buffers, groups } = this.#parts;
     const { least, most } = this.participation.bounds;
     const { first, last } = this.possible;
     const rowsOf = (g: number): StepRows => rows[groups[g]?.rule ?? 0] as StepRows;
@@ -138,7 +138,7 @@ export class Timeline {
     if (grown) this.#layOutTables();
     this.#tables.forEach((table, g) => {
       const upload = rowsOf(g).missing(table, lowest(g), highest(g));
-      if (upload) step.writeStepRows(groups[g]?.rule ?? 0, upload.at * rowsOf(g).width, upload.words);
+      if (upload) buffers.writeStepRows(groups[g]?.rule ?? 0, upload.at * rowsOf(g).width, upload.words);
     });
   }
 }
