@@ -3,7 +3,7 @@ import adamWgsl from "../../../shaders/rules/adam.wgsl?raw";
 import adamaxWgsl from "../../../shaders/rules/adamax.wgsl?raw";
 import nadamwWgsl from "../../../shaders/rules/nadamw.wgsl?raw";
 import { defineRule, type Rule, type RuleDefinition } from "../rule.ts";
-import { checkDecayRates, correctionEnds, oneMinusPower, SMALLEST } from "./numbers.ts";
+import { checkDecayRates, correctionEnds, momentHyper, oneMinusPower, SMALLEST } from "./numbers.ts";
 
 /** Options of {@link adam} and {@link adamw}. */
 export type AdamOptions = {
@@ -27,14 +27,7 @@ const adamLike = (own: Pick<RuleDefinition, "name" | "decayMode" | "weightDecay"
     slots: ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"],
     quantizes: { exp_avg: "signed", exp_avg_sq: "unsigned", max_exp_avg_sq: "unsigned" },
     usesSlot: (slot, o) => slot !== "max_exp_avg_sq" || o.amsgrad,
-    hyper: ({ betas: [beta1, beta2], eps, amsgrad }) => ({
-      beta1,
-      one_minus_beta1: 1 - beta1,
-      beta2,
-      one_minus_beta2: 1 - beta2,
-      eps: Math.max(eps, SMALLEST),
-      amsgrad: Number(amsgrad),
-    }),
+    hyper: (o) => ({ ...momentHyper(o), amsgrad: Number(o.amsgrad) }),
     stepRow: ({ betas: [beta1, beta2] }, t) => ({
       m_correction: 1 / oneMinusPower(beta1, t),
       v_correction: 1 / Math.sqrt(oneMinusPower(beta2, t)),
@@ -93,13 +86,7 @@ export const nadamw: (options?: Partial<NadamwOptions>) => Rule = /* @__PURE__ *
   weightDecay: 0.01,
   slots: ["exp_avg", "exp_avg_sq"],
   quantizes: { exp_avg: "signed", exp_avg_sq: "unsigned" },
-  hyper: ({ betas: [beta1, beta2], eps }) => ({
-    beta1,
-    one_minus_beta1: 1 - beta1,
-    beta2,
-    one_minus_beta2: 1 - beta2,
-    eps: Math.max(eps, SMALLEST),
-  }),
+  hyper: momentHyper,
   stepRow: ({ betas: [beta1, beta2] }, t) => ({
     m_correction: 1 / oneMinusPower(beta1, t),
     v_correction: 1 / Math.sqrt(oneMinusPower(beta2, t)),

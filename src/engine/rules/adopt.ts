@@ -1,7 +1,7 @@
 /** A row of the table of rules: ADOPT. */
 import adoptWgsl from "../../../shaders/rules/adopt.wgsl?raw";
 import { defineRule, type Rule } from "../rule.ts";
-import { checkDecayRates, SMALLEST } from "./numbers.ts";
+import { checkDecayRates, momentHyper } from "./numbers.ts";
 
 /** Options of {@link adopt}. */
 export type AdoptOptions = {
@@ -33,13 +33,7 @@ export const adopt: (options?: Partial<AdoptOptions>) => Rule = /* @__PURE__ */ 
   decayMode: "coupled",
   decayFrom: 2,
   slots: ["exp_avg", "exp_avg_sq"],
-  hyper: ({ betas: [beta1, beta2], eps }) => ({
-    beta1,
-    one_minus_beta1: 1 - beta1,
-    beta2,
-    one_minus_beta2: 1 - beta2,
-    eps: Math.max(eps, SMALLEST),
-  }),
+  hyper: momentHyper,
   stepRow: ({ clipExp }, t) => ({
     limit: clipExp === 0 ? F32_MAX : Math.min((t - 1) ** clipExp, F32_MAX),
     later: Number(t > 1),

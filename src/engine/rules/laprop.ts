@@ -1,7 +1,7 @@
 /** Row of the table of rules: LaProp. */
 import lapropWgsl from "../../../shaders/rules/laprop.wgsl?raw";
 import { defineRule, type Rule } from "../rule.ts";
-import { checkDecayRates, correctionEnds, oneMinusPower, SMALLEST } from "./numbers.ts";
+import { checkDecayRates, correctionEnds, momentHyper, oneMinusPower } from "./numbers.ts";
 
 /** Options of {@link laprop}. */
 export type LapropOptions = {
@@ -30,13 +30,7 @@ export const laprop: (options?: Partial<LapropOptions>) => Rule = /* @__PURE__ *
   slots: ["exp_avg", "exp_avg_sq"],
   settles: "tensor",
   numbers: ["exp_avg_lr_1"],
-  hyper: ({ betas: [beta1, beta2], eps }) => ({
-    beta1,
-    one_minus_beta1: 1 - beta1,
-    beta2,
-    one_minus_beta2: 1 - beta2,
-    eps: Math.max(eps, SMALLEST),
-  }),
+  hyper: momentHyper,
   stepRow: ({ betas: [, beta2] }, t) => ({ v_correction: 1 / Math.sqrt(oneMinusPower(beta2, t)) }),
   lastStepRow: ({ betas: [, beta2] }) => correctionEnds(beta2),
   scalars: ({ betas: [, beta2] }, t) => ({ exp_avg_lr_2: oneMinusPower(beta2, t) }),

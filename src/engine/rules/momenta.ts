@@ -2,7 +2,7 @@
 import adanWgsl from "../../../shaders/rules/adan.wgsl?raw";
 import ademamixWgsl from "../../../shaders/rules/ademamix.wgsl?raw";
 import { defineRule, type Rule } from "../rule.ts";
-import { checkDecayRates, correctionEnds, oneMinusPower, SMALLEST } from "./numbers.ts";
+import { checkDecayRates, correctionEnds, momentHyper, oneMinusPower, SMALLEST } from "./numbers.ts";
 
 /** Options of {@link adan}. */
 export type AdanOptions = {
@@ -75,13 +75,7 @@ export const ademamix: (options?: Partial<AdemamixOptions>) => Rule = /* @__PURE
   wgsl: ademamixWgsl,
   defaults: { betas: [0.9, 0.999, 0.9999], alpha: 2, alphaWarmup: 0, beta3Warmup: 0, eps: 1e-8, maximize: false },
   slots: ["exp_avg_fast", "exp_avg_slow", "exp_avg_sq"],
-  hyper: ({ betas: [beta1, beta2], eps }) => ({
-    beta1,
-    one_minus_beta1: 1 - beta1,
-    beta2,
-    one_minus_beta2: 1 - beta2,
-    eps: Math.max(eps, SMALLEST),
-  }),
+  hyper: momentHyper,
   stepRow: ({ betas: [beta1, beta2, beta3], alpha, alphaWarmup, beta3Warmup }, t) => ({
     m_correction: 1 / oneMinusPower(beta1, t),
     v_correction: 1 / Math.sqrt(oneMinusPower(beta2, t)),

@@ -1,7 +1,7 @@
 /** A row of the table of rules: NAdam. */
 import nadamWgsl from "../../../shaders/rules/nadam.wgsl?raw";
 import { defineRule, type Rule } from "../rule.ts";
-import { checkDecayRates, correctionEnds, oneMinusPower, powerEnds, SMALLEST } from "./numbers.ts";
+import { checkDecayRates, correctionEnds, momentHyper, oneMinusPower, powerEnds } from "./numbers.ts";
 
 /** Options of {@link nadam}. */
 export type NadamOptions = {
@@ -37,13 +37,7 @@ export const nadam: (options?: Partial<NadamOptions>) => Rule = /* @__PURE__ */ 
   decayMode: "coupled",
   slots: ["exp_avg", "exp_avg_sq"],
   quantizes: { exp_avg: "signed", exp_avg_sq: "unsigned" },
-  hyper: ({ betas: [beta1, beta2], eps }) => ({
-    beta1,
-    one_minus_beta1: 1 - beta1,
-    beta2,
-    one_minus_beta2: 1 - beta2,
-    eps: Math.max(eps, SMALLEST),
-  }),
+  hyper: momentHyper,
   stepRow: ({ betas: [beta1, beta2], momentumDecay: psi, convention }, t) => {
     const twice = convention === "torch" ? 1 : momentum(beta1, psi, t);
     return {

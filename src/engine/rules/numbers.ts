@@ -33,3 +33,14 @@ export function checkDecayRates(where: string, rates: Readonly<Record<string, nu
     });
   }
 }
+
+/** What rules with Adam's two moments have in their group records, in this order. */
+export function momentHyper({
+  betas: [beta1, beta2],
+  eps,
+}: {
+  readonly betas: readonly [number, number, ...number[]];
+  readonly eps: number;
+}): Record<"beta1" | "one_minus_beta1" | "beta2" | "one_minus_beta2" | "eps", number> {
+  return { beta1, one_minus_beta1: 1 - beta1, beta2, one_minus_beta2: 1 - beta2, eps: Math.max(eps, SMALLEST) };
+}

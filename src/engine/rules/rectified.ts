@@ -2,7 +2,15 @@
 import adabeliefWgsl from "../../../shaders/rules/adabelief.wgsl?raw";
 import radamWgsl from "../../../shaders/rules/radam.wgsl?raw";
 import { defineRule, type Rule } from "../rule.ts";
-import { checkDecayRates, correctionEnds, oneMinusPower, powerEnds, SMALLEST, simpleAverageLength } from "./numbers.ts";
+import {
+  checkDecayRates,
+  correctionEnds,
+  momentHyper,
+  oneMinusPower,
+  powerEnds,
+  SMALLEST,
+  simpleAverageLength,
+} from "./numbers.ts";
 
 /** Options of {@link radam}. */
 export type RadamOptions = {
@@ -29,13 +37,7 @@ export const radam: (options?: Partial<RadamOptions>) => Rule = /* @__PURE__ */ 
   decayMode: "coupled",
   slots: ["exp_avg", "exp_avg_sq"],
   quantizes: { exp_avg: "signed", exp_avg_sq: "unsigned" },
-  hyper: ({ betas: [beta1, beta2], eps }) => ({
-    beta1,
-    one_minus_beta1: 1 - beta1,
-    beta2,
-    one_minus_beta2: 1 - beta2,
-    eps: Math.max(eps, SMALLEST),
-  }),
+  hyper: momentHyper,
   stepRow: ({ betas: [beta1, beta2] }, t) => {
     const plain = 1 / oneMinusPower(beta1, t);
     const rho = simpleAverageLength(beta2, t);
