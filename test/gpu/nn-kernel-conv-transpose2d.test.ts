@@ -24,6 +24,7 @@ it.each(PARTS)("transposed convolution agrees with float64 for ten random shapes
     const groups = pick(1, 4) === 1 ? 2 : 1;
     const kernel: Pair = plain || strided ? [3, 3] : pair(1, 4);
     const stride: Pair = plain ? [1, 1] : strided ? [2, 2] : pair(1, 3);
+    const dilation: Pair = plain || strided ? [1, 1] : pair(1, 2);
     const samples = pick(1, 4);
     const shape = {
       rows: rowsOf(samples),
@@ -34,8 +35,12 @@ it.each(PARTS)("transposed convolution agrees with float64 for ten random shapes
       kernel,
       stride,
       padding: [pick(0, kernel[0] >> 1), pick(0, kernel[1] >> 1)] as const,
-      dilation: plain || strided ? ([1, 1] as const) : pair(1, 2),
-      outputPadding: [pick(0, stride[0] - 1), pick(0, stride[1] - 1)] as const,
+      dilation,
+      // As large as the stride and larger, the mirrored convolution would have one more line than the input has.
+      outputPadding: [
+        pick(0, Math.max(stride[0], dilation[0]) - 1),
+        pick(0, Math.max(stride[1], dilation[1]) - 1),
+      ] as const,
       groups,
     };
     const [height, width] = convTranspose2dOutput(shape);

@@ -1,14 +1,14 @@
 /** Two-dimensional transposed convolution: forward, and backward to its input and to its parameters. */
 import channelSumText from "../../../shaders/nn/conv2d/channel-sum.wgsl?raw";
 import { type KernelOf, Operation } from "../dispatch.ts";
-import { type Conv2dShape, conv2dWeightGradient } from "./conv2d.ts";
+import { type Conv2dShape, planesWeightGradient } from "./conv2d.ts";
 import { direct, type Extent, type Planes, strideOf, transposed } from "./convolve.ts";
 import { foldedGrid, SUM_OF_ALL } from "./grid.ts";
 import type { Steps } from "./steps.ts";
 
 /** Sizes of a transposed convolution; pairs are `[height, width]`. */
 export interface ConvTranspose2dShape extends Omit<Conv2dShape, "bytes"> {
-  /** Lines and columns more on the far sides; less than `stride`. Default `[0, 0]`. */
+  /** Lines and columns more on the far sides; less than the larger of `stride` and `dilation`. Default `[0, 0]`. */
   readonly outputPadding?: Extent | undefined;
 }
 
@@ -72,16 +72,9 @@ export async function convTranspose2dWeightGradient(
   options: { accumulate?: boolean; bias?: boolean } = {},
 ): Promise<ConvTranspose2dWeightGradient> {
   const { accumulate = false, bias = true } = options;
+  // Those of the convolution of which this is the transpose: its input is this output.
   const planes = planesOf(shape);
   const [height, width] = planes.inExtent;
-  // The convolution of which this is the transpose: its input is this output.
-  const mirrored: Conv2dShape = {
-    ...shape,
-    inChannels: shape.outChannels,
-    inHeight: height,
-    inWidth: width,
-    outChannels: shape.inChannels,
-  };
   const sumOf = () =>
     Operation.compile(
       device,
@@ -98,7 +91,7 @@ export async function convTranspose2dWeightGradient(
       foldedGrid(shape.outChannels),
     );
   const [weights, sum] = await Promise.all([
-    conv2dWeightGradient(device, label, mirrored, { accumulate, bias: false }),
+    planesWeightGradient(device, label, planes, { accumulate, bias: false }),
     bias ? sumOf() : undefined,
   ]);
   return {

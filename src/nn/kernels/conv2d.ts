@@ -109,14 +109,24 @@ export function conv2dInputGradient(
  *
  * @throws {ShaderError} if the device refuses a kernel.
  */
-export async function conv2dWeightGradient(
+export function conv2dWeightGradient(
   device: GPUDevice,
   label: string,
   shape: Conv2dShape,
   options: { accumulate?: boolean; bias?: boolean } = {},
 ): Promise<Conv2dWeightGradient> {
+  return planesWeightGradient(device, label, planesOf(shape), options);
+}
+
+/** The same between planes whose sizes are known, for transposed convolutions as well. */
+export async function planesWeightGradient(
+  device: GPUDevice,
+  label: string,
+  given: Planes,
+  options: { accumulate?: boolean; bias?: boolean },
+): Promise<Conv2dWeightGradient> {
   const { accumulate = false, bias = true } = options;
-  const planes = inOneLine(planesOf(shape));
+  const planes = inOneLine(given);
   const { rows, groups } = planes;
   const [ins, outs] = [planes.inChannels, planes.outChannels];
   const plain = sharesLines(planes);
