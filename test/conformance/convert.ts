@@ -28,9 +28,6 @@ export interface WholeOptions {
   lookahead?: LookaheadOptions;
 }
 
-/** What the reference can and the engine will not offer: the case is skipped, and says why. */
-export class Unsupported extends Error {}
-
 type Complain = (must: string) => never;
 
 /** From the value of one option to options of a group. */
@@ -80,16 +77,21 @@ export const decayWhen =
     return value === position ? { decayMode } : {};
   };
 
+/** What is off at 0 here, and not there: the least float32, which has the same effect. */
+const SMALLEST = 2 ** -126;
+export const notOff =
+  (name: string): Convert =>
+  (value, complain) =>
+    number(name)(value === 0 ? SMALLEST : value, complain);
+
 /** What may be absent. */
 export const orNone =
   (convert: Convert): Convert =>
   (value, complain) =>
     value === null ? {} : convert(value, complain);
 
-/** What is off where it is absent or without bound, and 0 here; 0 itself there would mean something else. */
+/** What is off where it is absent or without bound, and 0 here. */
 export const orOff =
   (name: string): Convert =>
-  (value, complain) => {
-    if (value === 0) throw new Unsupported(`${name} 0 is off here`);
-    return value === null || value === "inf" ? { [name]: 0 } : number(name)(value, complain);
-  };
+  (value, complain) =>
+    value === null || value === "inf" ? { [name]: 0 } : notOff(name)(value, complain);

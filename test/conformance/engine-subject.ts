@@ -97,6 +97,9 @@ class EngineSubject implements Subject {
   readonly #tensors: number;
   readonly #groups: number;
   readonly #figures: Figures[] = [];
+  /** Tensors without a gradient in the coming step, and in the last one. */
+  #missing = new Set<string>();
+  #missed = new Set<string>();
 
   constructor(optimizer: Optimizer, options: SubjectOptions) {
     this.#optimizer = optimizer;
@@ -112,6 +115,7 @@ class EngineSubject implements Subject {
 
   withoutGrad(tensor: number): void {
     this.#optimizer.withoutGrad(nameOf(tensor));
+    this.#missing.add(nameOf(tensor));
   }
 
   writeParam(tensor: number, values: Float32Array): void {
@@ -143,9 +147,14 @@ class EngineSubject implements Subject {
   async readNumbers(group: number): Promise<Record<string, number>> {
     const { groups, numbers = {}, tensors } = await this.#optimizer.stateDict();
     const { carry = {}, hyper } = groups.find(({ name }) => name === groupName(group))!;
-    // Prodigy's two that follow from the others.
-    const sums = Object.values(tensors).flatMap(({ slots: { s } }) =>
-      s ? [s.reduce((n, x) => n + Math.abs(x), 0)] : [],
+    // Prodigy's two that follow from the others. Who had no gradient did not take part.
+    const sums = Object.entries(tensors).flatMap(
+      ([
+        name,
+        {
+          slots: { s },
+        },
+      ]) => (s && !this.#missed.has(name) ? [s.reduce((n, x) => n + Math.abs(x), 0)] : []),
     );
     const d_denom = sums.reduce((n, x) => n + x, 0);
     const d_hat = (Number(hyper.dCoef) * (numbers.d_numerator ?? 0)) / d_denom;
@@ -154,6 +163,8 @@ class EngineSubject implements Subject {
 
   async step(): Promise<SubjectFigures | undefined> {
     this.#optimizer.step();
+    this.#missed = this.#missing;
+    this.#missing = new Set();
     if (!this.#wantsFigures) return undefined;
     await this.#optimizer.flush();
     const figures = this.#figures.splice(0);

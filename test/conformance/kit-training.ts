@@ -63,7 +63,8 @@ function networkOf({ model, data, names }: Pick<TrainingProblem, "model" | "data
 export function kitTraining(device: GPUDevice): RunTraining {
   return async (problem) => {
     const { data, names, params, steps, groups, clipNorm, lrFactor } = problem;
-    const rule = (library as Readonly<Record<string, unknown>>)[problem.rule] as () => Rule;
+    const rule = ((library as Readonly<Record<string, unknown>>)[problem.rule] as () => Rule)();
+    const { lr: ruleLr = 1e-3 } = rule.definition;
     const model = networkOf(problem);
     const expected = [...names].sort().join(" ");
     const own = model.params
@@ -76,12 +77,13 @@ export function kitTraining(device: GPUDevice): RunTraining {
       loss: problem.loss === "mse" ? mse() : crossEntropy(),
       slots: steps,
       optimizer: {
-        rule: rule(),
+        rule,
+        ...problem.whole,
         groups: groups.map(({ params: members, options }, g) => ({
           name: `group ${g}`,
           match: ({ name }) => members.includes(name),
           ...options,
-          ...(lrFactor && { lr: (step: number) => (options.lr ?? 0) * lrFactor[Math.min(step, steps - 1)]! }),
+          ...(lrFactor && { lr: (step: number) => (options.lr ?? ruleLr) * lrFactor[Math.min(step, steps - 1)]! }),
         })),
         ...(clipNorm === undefined ? {} : { clip: { globalNorm: clipNorm }, monitor: { every: 1 } }),
       },

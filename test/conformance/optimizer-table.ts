@@ -10,6 +10,7 @@ import {
   flag,
   type GroupOptions,
   negated,
+  notOff,
   number,
   numbers,
   orNone,
@@ -31,8 +32,8 @@ export interface Entry {
   readonly fixed?: GroupOptions;
   /** What follows from several options of a group at once. */
   readonly finish?: (options: GroupOptions, constructorOptions: ReferenceOptions) => GroupOptions;
-  /** A slot as the reference keeps it; default as it is. */
-  readonly slot?: (name: string, values: number[], options: GroupOptions) => number[];
+  /** A slot as the reference keeps it, of a tensor that has had `step` updates; default as it is. */
+  readonly slot?: (name: string, values: number[], options: GroupOptions, step: number) => number[];
 }
 
 const shared = { lr: number("lr"), weight_decay: number("weightDecay"), maximize: flag("maximize") };
@@ -43,7 +44,6 @@ const amsgrad = flag("amsgrad");
 const ofAdam = { ...shared, betas, eps, amsgrad };
 const ofSgd = { ...shared, momentum, dampening: number("dampening"), nesterov: flag("nesterov") };
 const ofLion = { ...shared, betas };
-// Its decay factor is 1 - lambda lr / lr_0, with lr_0 given at construction.
 const lucidrains = { ...ofLion, decoupled_weight_decay: decayWhen(true, "scheduled") };
 const gradAveraging = flag("gradAveraging");
 const ofTrust = { trust_clip: flag("trustClip"), always_adapt: flag("alwaysAdapt") };
@@ -58,7 +58,7 @@ const ofAdafactor = {
   ...shared,
   clip_threshold: number("clipThreshold"),
   decay_rate: negated("decayRate"),
-  beta1: orNone(number("beta1")),
+  beta1: orNone(notOff("beta1")),
   scale_parameter: flag("scaleParameter"),
   warmup_init: flag("warmupInit"),
 };
@@ -92,8 +92,9 @@ export const OPTIMIZERS: Readonly<Record<string, Entry>> = {
       rectify: flag("rectify"),
       degenerated_to_sgd: flag("degeneratedToSgd"),
       weight_decouple: decayWhen(false, "coupled"),
-      fixed_decay: decayWhen(true, "independent"),
+      fixed_decay: flag("fixedDecay"),
     },
+    finish: fixDecay,
   },
   RMSprop: {
     rule: "rmsprop",
@@ -107,6 +108,8 @@ export const OPTIMIZERS: Readonly<Record<string, Entry>> = {
       lr_decay: number("lrDecay"),
       initial_accumulator_value: number("initialAccumulatorValue"),
     },
+    finish: accumulateFrom,
+    slot: accumulated,
   },
   Adadelta: { rule: "adadelta", options: { ...shared, rho: number("rho"), eps } },
   Rprop: { rule: "rprop", options: { ...shared, etas: numbers("etas", 2), step_sizes: numbers("stepSizes", 2) } },
@@ -115,13 +118,17 @@ export const OPTIMIZERS: Readonly<Record<string, Entry>> = {
     options: { ...shared, lambd: number("lambd"), alpha: number("alpha"), t0: number("t0") },
   },
   Lion: { rule: "lion", options: ofLion },
-  "Lion@lucidrains": { rule: "lion", options: lucidrains },
+  "Lion@lucidrains": { rule: "lion", options: lucidrains, finish: decayFromConstruction },
   "CautiousLion@timm": cautious("lion", ofLion, { cautiousUpdate: "timm" }),
   "CautiousLion@C-Optim": {
     ...cautious("lion", ofLion, { cautiousUpdate: "c-optim" }),
     defaults: { betas: [0.95, 0.98] },
   },
-  "CautiousLion@lucidrains": cautious("lion", { ...lucidrains, cautious_factor: cautiousFactor }),
+  "CautiousLion@lucidrains": {
+    ...cautious("lion", { ...lucidrains, cautious_factor: cautiousFactor }),
+    defaults: { cautious_factor: 0 },
+    finish: decayFromConstruction,
+  },
   "CautiousAdamW@timm": {
     ...cautious(
       "adamw",
@@ -130,7 +137,10 @@ export const OPTIMIZERS: Readonly<Record<string, Entry>> = {
     ),
     finish: correctDecay,
   },
-  "CautiousSGDW@timm": cautious("sgd", ofSgd, { cautiousUpdate: "timm", decayMode: "decoupled" }),
+  "CautiousSGDW@timm": {
+    ...cautious("sgd", ofSgd, { cautiousUpdate: "timm", decayMode: "decoupled" }),
+    finish: maskMomentum,
+  },
   Adan: {
     rule: "adan",
     options: { ...shared, betas: numbers("betas", 3), eps, no_prox: decayWhen(true, "decoupled") },
@@ -273,6 +283,31 @@ function cautious(rule: RuleName, options: Entry["options"], fixed: GroupOptions
 function cautiousFactor(value: OptionValue, complain: (must: string) => never): GroupOptions {
   if (typeof value !== "number") return complain("must be a number");
   return { cautiousUpdate: { convention: "lucidrains", factor: value } };
+}
+
+/** The decay factor is 1 - lambda lr / lr_0, with the lr_0 that the constructor was given. */
+function decayFromConstruction(options: GroupOptions, { lr: lr0 = 1e-4 }: ReferenceOptions): GroupOptions {
+  return options.decayMode === "scheduled" ? { ...options, referenceLr: Number(lr0) } : options;
+}
+
+/** timm masks the momentum; a plain gradient stays whole, zeros and all. */
+function maskMomentum({ cautiousUpdate, ...rest }: GroupOptions): GroupOptions {
+  return rest.momentum ? { cautiousUpdate: cautiousUpdate!, ...rest } : rest;
+}
+
+/** Fixed decay is a kind of decoupled decay. */
+function fixDecay({ fixedDecay, ...rest }: GroupOptions): GroupOptions {
+  return fixedDecay && rest.decayMode !== "coupled" ? { ...rest, decayMode: "independent" } : rest;
+}
+
+/** PyTorch takes the value that the constructor was given, whatever a group says. */
+function accumulateFrom(options: GroupOptions, { initial_accumulator_value: initial = 0 }: ReferenceOptions) {
+  return { ...options, initialAccumulatorValue: initial };
+}
+
+/** PyTorch's sums are there from construction, with their first value. */
+function accumulated(_: string, values: number[], { initialAccumulatorValue }: GroupOptions, step: number): number[] {
+  return step === 0 ? values.map(() => Number(initialAccumulatorValue)) : values;
 }
 
 /** timm's correction: lambda lr / lr_0 in the place of lambda, with the lr_0 that the constructor was given. */

@@ -270,6 +270,42 @@ describe("options of the reference", () => {
     ).toBe(0.1);
   });
 
+  it("that belong to construction are the constructor's", () => {
+    // Lookahead and RMSprop both have an alpha.
+    const groups = [{ alpha: 0.9 }, {}];
+    expect(planOf("Lookahead@timm", { base: "RMSprop", k: 3, alpha: 0.8 }, groups)).toEqual({
+      rule: "rmsprop",
+      groups,
+      lookahead: { k: 3, alpha: 0.8, init: "first-sync" },
+    });
+    expect(groupOptions("Adagrad", {}, { initial_accumulator_value: 1 })).toEqual({ initialAccumulatorValue: 0 });
+    expect(groupOptions("Adagrad", { initial_accumulator_value: 1 })).toEqual({ initialAccumulatorValue: 1 });
+    for (const optimizer of ["Lion@lucidrains", "CautiousLion@lucidrains"]) {
+      expect(
+        groupOptions(optimizer, { lr: 0.1, decoupled_weight_decay: true }, { lr: 0.01, weight_decay: 0.2 }),
+      ).toMatchObject({ lr: 0.01, weightDecay: 0.2, decayMode: "scheduled", referenceLr: 0.1 });
+    }
+  });
+
+  it("decide together", () => {
+    expect(groupOptions("CautiousSGDW@timm", {}, { momentum: 0 })).toEqual({ momentum: 0, decayMode: "decoupled" });
+    expect(groupOptions("CautiousSGDW@timm", {}, { momentum: 0.9 })).toMatchObject({ cautiousUpdate: "timm" });
+    expect(groupOptions("CautiousLion@lucidrains")).toEqual({
+      cautiousUpdate: { convention: "lucidrains", factor: 0 },
+    });
+    for (const one of [{ weight_decouple: false }, { fixed_decay: true, weight_decouple: false }])
+      expect(groupOptions("AdaBelief", one)).toEqual({ decayMode: "coupled" });
+    expect(groupOptions("AdaBelief", { fixed_decay: true })).toEqual({ decayMode: "independent" });
+  });
+
+  it("that are off at 0 here and not there are next to 0", () => {
+    const least = 2 ** -126;
+    expect(groupOptions("Adafactor@transformers", {}, { beta1: 0 })).toMatchObject({ beta1: least });
+    expect(groupOptions("Prodigy", { beta3: 0 })).toEqual({ beta3: least });
+    expect(groupOptions("ADOPT@timm", {}, { clip_exp: 0 })).toEqual({ clipExp: least });
+    expect(groupOptions("ADOPT@timm", {}, { clip_exp: null })).toEqual({ clipExp: 0 });
+  });
+
   it("are never ignored", () => {
     expect(() => groupOptions("SGD", { betas: [0.9, 0.9] })).toThrow("SGD has no option betas here");
     expect(() => groupOptions("SGD", { toString: 1 })).toThrow("SGD has no option toString here");

@@ -98,7 +98,7 @@ describe("twins in float64 follow their references in float64", () => {
                 const expected = typeof value === "number" ? Float64Array.of(value) : value.values;
                 // PyTorch's Adagrad has state before the first gradient.
                 const own = step === 0 ? expected.map(() => 0) : slots[name]!;
-                close(`${where}.${name}`, Float64Array.from(slotOf(one.optimizer, name, own, options)), expected);
+                close(`${where}.${name}`, Float64Array.from(slotOf(one, name, own, options, step)), expected);
               }
             }
           });

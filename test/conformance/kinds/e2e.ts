@@ -1,12 +1,14 @@
 import type { Comparison } from "../compare.ts";
 import { type E2eCase, type E2eInputs, e2eInputs } from "../golden/e2e.ts";
 import type { CheckedTensor } from "../golden/tensor.ts";
-import { type GroupOptions, planOf, type RuleName, whyUnsupported } from "../optimizers.ts";
+import { type GroupOptions, planOf, type RuleName, type WholeOptions, whyUnsupported } from "../optimizers.ts";
 
 /** What is to be trained, and how. */
 export interface TrainingProblem extends E2eInputs, Pick<E2eCase, "model" | "data" | "loss" | "steps"> {
   readonly names: readonly string[];
   readonly rule: RuleName;
+  /** Of the optimizer, which may clip of its own accord. */
+  readonly whole: WholeOptions;
   readonly groups: readonly { readonly params: readonly string[]; readonly options: GroupOptions }[];
   readonly clipNorm: number | undefined;
   /** Factor on every lr, by step from 0. */
@@ -30,12 +32,8 @@ export interface TrainingResult {
 export type RunTraining = (problem: TrainingProblem) => Promise<TrainingResult>;
 
 /** Why a run cannot be made; undefined if it can. */
-export function whyUnsupportedRun({ optimizer, groups }: E2eCase): string | undefined {
-  return whyUnsupported(
-    optimizer,
-    {},
-    groups.map(({ options }) => options),
-  );
+export function whyUnsupportedRun({ optimizer }: E2eCase): string | undefined {
+  return whyUnsupported(optimizer);
 }
 
 /** Trains as the case says and compares losses, first gradient, norms, weights, buffers and the evaluation. */
@@ -50,7 +48,7 @@ export async function runE2e(
   inputs.params.forEach((data, k) => {
     comparison.remember(names[k]!, data);
   });
-  const plan = planOf(
+  const { rule, groups, ...whole } = planOf(
     one.optimizer,
     {},
     one.groups.map(({ options }) => options),
@@ -62,8 +60,9 @@ export async function runE2e(
     loss: one.loss,
     steps: one.steps,
     names,
-    rule: plan.rule,
-    groups: one.groups.map(({ params }, g) => ({ params, options: plan.groups[g]! })),
+    rule,
+    whole,
+    groups: one.groups.map(({ params }, g) => ({ params, options: groups[g]! })),
     clipNorm: one.clipNorm,
     lrFactor: one.lrFactor,
   });

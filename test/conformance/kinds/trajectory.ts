@@ -1,15 +1,16 @@
 import { elementCount, gradient } from "../../reference/prng.ts";
 import { type Comparison, NUMBER_TOLERANCE } from "../compare.ts";
-import type { CheckedTensor } from "../golden/tensor.ts";
 import { gradientAt, initialParameters, type TrajectoryCase } from "../golden/trajectory.ts";
 import { type Plan, planOf, slotOf, whyUnsupported } from "../optimizers.ts";
 import type { Subject, SubjectMaker, SubjectState } from "../subject.ts";
+
+type SnapshotState = TrajectoryCase["snapshots"][number]["state"][number];
 
 const groupsOf = ({ groups }: TrajectoryCase) => groups.map(({ options }) => options);
 
 /** Why a trajectory cannot be run; undefined if it can. */
 export function whyUnsupportedCase(one: TrajectoryCase): string | undefined {
-  return whyUnsupported(one.optimizer, one.constructorOptions, groupsOf(one));
+  return whyUnsupported(one.optimizer, one.constructorOptions);
 }
 
 /** The case in the words of the engine, with learning rates that may have changed. */
@@ -96,8 +97,8 @@ async function compareSnapshot(
     }
     const { step, slots } = await subject.readState(k);
     const options = plan.groups[one.groups.findIndex(({ params }) => params.includes(k))]!;
-    const asThere = Object.entries(slots).map(
-      ([name, x]) => [name, Float32Array.from(slotOf(one.optimizer, name, x, options))] as const,
+    const asThere = Object.entries({ ...unborn(step, snapshot.state[k]!), ...slots }).map(
+      ([name, x]) => [name, Float32Array.from(slotOf(one, name, x, options, step))] as const,
     );
     compareState(comparison, at, { step, slots: Object.fromEntries(asThere) }, snapshot.state[k]!);
   }
@@ -138,17 +139,24 @@ function offered<T>(method: T | undefined, what: string): T {
   return method;
 }
 
+/** Before its first gradient a tensor has no state here, or zeros; some references make it at construction. */
+function unborn(step: number, expected: SnapshotState): Record<string, Float32Array> {
+  if (step > 0) return {};
+  const tensors = Object.entries(expected).flatMap(([name, value]) =>
+    typeof value === "object" ? [[name, new Float32Array(value.values.length)]] : [],
+  );
+  return Object.fromEntries(tensors);
+}
+
 /** Compares what the reference stores of a tensor's state with what the subject has of it. */
-export function compareState(
+function compareState(
   comparison: Comparison,
   { at, key }: { at: string; key: string },
   actual: SubjectState,
-  expected: Readonly<Record<string, CheckedTensor | number>>,
+  expected: SnapshotState,
 ): void {
   for (const [name, value] of Object.entries(expected)) {
-    // Before its first gradient a tensor has no state here, or zeros; some references make it at construction.
-    const unborn = actual.step === 0 && typeof value === "object" ? new Float32Array(value.values.length) : undefined;
-    const slot = actual.slots[name] ?? unborn;
+    const slot = actual.slots[name];
     if (typeof value === "object") comparison.tensor({ at, key: `${key}.${name}`, name }, slot, value);
     else if (name === "step") comparison.equal(`${at} ${key}.step`, actual.step, value);
     else comparison.number(`${at} ${key}.${name}`, slot?.[0], value);
