@@ -1,6 +1,6 @@
 /** What an optimizer rule is, and how a user brings one of their own. */
 import { OptionError } from "../errors.ts";
-import type { Matrices } from "../kernels/newton-schulz.ts";
+import type { Matrices } from "../kernels/newton-schulz-plan.ts";
 import { checkBoolean, checkKeys, checkNumber } from "./checks.ts";
 import { DECAY_MODES, type DecayMode } from "./decay.ts";
 

@@ -5,7 +5,7 @@ import {
   type NewtonSchulzPlan,
   type PlannedDispatch,
   planNewtonSchulz,
-} from "../kernels/newton-schulz.ts";
+} from "../kernels/newton-schulz-plan.ts";
 import type { Limits } from "./limits.ts";
 import type { BufferRange } from "./memory.ts";
 import { type Compiled, compileKernel } from "./pipelines.ts";

@@ -1,5 +1,5 @@
 /** What does not change over an optimizer's life, as its steps need it. */
-import type { Matrices } from "../kernels/newton-schulz.ts";
+import type { Matrices } from "../kernels/newton-schulz-plan.ts";
 import type { RuleVariant, SharedOptions } from "../kernels/stage.ts";
 import type { Limits } from "./limits.ts";
 import type { Tensor } from "./memory.ts";

@@ -11,10 +11,10 @@ import {
   NORMALIZE,
   PRODUCT,
   PRODUCT_RECORD,
-  planNewtonSchulz,
   SOURCES,
   STORES,
 } from "../../src/kernels/newton-schulz.ts";
+import { planNewtonSchulz } from "../../src/kernels/newton-schulz-plan.ts";
 import type { WgslFile } from "../../src/kernels/wgsl.ts";
 import { stripWgsl } from "../../vite-wgsl.ts";
 import { newtonSchulz, QUINTIC } from "../reference/newton-schulz.ts";

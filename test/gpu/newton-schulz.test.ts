@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { OptionError } from "../../src/errors.ts";
 import { resolveLimits } from "../../src/host/limits.ts";
 import { createNewtonSchulz, type NewtonSchulzOptions } from "../../src/host/newton-schulz.ts";
-import type { Matrices } from "../../src/kernels/newton-schulz.ts";
+import type { Matrices } from "../../src/kernels/newton-schulz-plan.ts";
 import { countCalls } from "../browser/count-calls.ts";
 import { testDevice } from "../browser/device.ts";
 import { newtonSchulz, QUINTIC } from "../reference/newton-schulz.ts";
