@@ -33,7 +33,7 @@ type Complain = (must: string) => never;
 /** From the value of one option to options of a group. */
 export type Convert = (value: OptionValue, complain: Complain) => GroupOptions;
 
-/** From the value of one option of the constructor to options of the whole; groups are given for what they share. */
+/** From the value of one option of the constructor to options of the whole; the groups' options are given for what they share. */
 export type ConvertWhole = (
   value: OptionValue,
   complain: Complain,

@@ -97,7 +97,7 @@ class EngineSubject implements Subject {
   readonly #tensors: number;
   readonly #groups: number;
   readonly #figures: Figures[] = [];
-  /** Tensors without a gradient in the coming step, and in the last one. */
+  /** Tensors without a gradient in the coming step, and in the last one in which any had one. */
   #missing = new Set<string>();
   #missed = new Set<string>();
 
@@ -158,12 +158,14 @@ class EngineSubject implements Subject {
     );
     const d_denom = sums.reduce((n, x) => n + x, 0);
     const d_hat = (Number(hyper.dCoef) * (numbers.d_numerator ?? 0)) / d_denom;
-    return { d_denom, d_hat, ...numbers, ...carry };
+    // Before the first update d and its maximum are d0.
+    const first = numbers.d === 0 ? { d: Number(hyper.d0), d_max: Number(hyper.d0) } : {};
+    return { d_denom, d_hat, ...numbers, ...first, ...carry };
   }
 
   async step(): Promise<SubjectFigures | undefined> {
     this.#optimizer.step();
-    this.#missed = this.#missing;
+    if (this.#missing.size < this.#tensors) this.#missed = this.#missing;
     this.#missing = new Set();
     if (!this.#wantsFigures) return undefined;
     await this.#optimizer.flush();

@@ -306,8 +306,8 @@ function accumulateFrom(options: GroupOptions, { initial_accumulator_value: init
 }
 
 /** PyTorch's sums are there from construction, with their first value. */
-function accumulated(_: string, values: number[], { initialAccumulatorValue }: GroupOptions, step: number): number[] {
-  return step === 0 ? values.map(() => Number(initialAccumulatorValue)) : values;
+function accumulated(name: string, values: number[], { initialAccumulatorValue }: GroupOptions, step: number) {
+  return name === "sum" && step === 0 ? values.map(() => Number(initialAccumulatorValue)) : values;
 }
 
 /** timm's correction: lambda lr / lr_0 in the place of lambda, with the lr_0 that the constructor was given. */

@@ -43,7 +43,13 @@ export function planOf(
   const given = { ...defaults, ...withoutLookahead(optimizer, constructorOptions) };
   const own = groups.map((options) => groupOptions(optimizer, constructorOptions, options));
   const parts = Object.entries(whole).map(([name, convert]) =>
-    given[name] === undefined ? {} : convert(given[name], complaint(optimizer, name, given[name]), groups),
+    given[name] === undefined
+      ? {}
+      : convert(
+          given[name],
+          complaint(optimizer, name, given[name]),
+          groups.map((options) => ({ ...given, ...options })),
+        ),
   );
   const lookahead = optimizer === LOOKAHEAD ? lookaheadOf(constructorOptions) : {};
   return Object.assign({ rule, groups: own }, ...parts, lookahead) as Plan;

@@ -40,6 +40,8 @@ test.each(RULES)("$name follows its twin with missing gradients, frozen tensors 
     row,
     shapes: [[5], [64], [65], [130], [3], [70]].map((s) => row.shape?.(s) ?? s),
     groups,
+    // A schedule that comes to 0 and goes on.
+    options: { ...PROBLEM.options, lr: (t) => (t % 9 === 4 ? 0 : 0.1) },
   };
   const optimizer = await start(device, problem);
   // A number for all tensors carries the errors of all: more runs tell better how far it may be off.

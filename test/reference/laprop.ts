@@ -18,12 +18,13 @@ export const laprop: TwinRule<Options> = {
     a1[0] = beta1 * a1[0]! + (1 - beta1) * lr;
     const a2 = 1 - beta2 ** state.step;
     keepNumber(state, "exp_avg_lr_2", a2);
-    const correction = lr === 0 ? 1 : a1[0]! / lr;
+    // timm's takes the whole of m where lr is 0; here nothing moves then.
+    const rate = lr === 0 ? 0 : lr / a1[0]!;
     return g.map((gi, i) => {
       v[i] = beta2 * v[i]! + (1 - beta2) * gi * gi;
       const normalized = gi === 0 ? 0 : gi / (Math.sqrt(v[i]! / a2) + eps);
       m[i] = beta1 * m[i]! + (1 - beta1) * lr * normalized;
-      const u = m[i]! / correction;
+      const u = rate * m[i]!;
       return u + lr * ruleDecay * (theta[i]! - u);
     });
   },
