@@ -15,3 +15,26 @@ export const BATCH_BYTES = 16;
 export const OUTCOME_BYTES = 8;
 /** Bytes of a batch's record: mean loss (f32), correct, count, correct among the 5 most likely (u32). */
 export const RECORD_BYTES = 16;
+
+/** How a batch went. */
+export interface BatchRecord {
+  /** Mean over the batch, without regularization. */
+  readonly loss: number;
+  /** Right predictions; 0 where the targets are no classes. */
+  readonly correct: number;
+  /** What the mean was taken over: samples, or times of samples. */
+  readonly count: number;
+  /** Among the 5 most likely classes; 0 where the targets are no classes. */
+  readonly correctTop5: number;
+}
+
+/** Records as they lie in GPU memory. */
+export function decodeRecords(words: ArrayBuffer): BatchRecord[] {
+  const [floats, integers] = [new Float32Array(words), new Uint32Array(words)];
+  return Array.from({ length: words.byteLength / RECORD_BYTES }, (_, k) => ({
+    loss: floats[4 * k]!,
+    correct: integers[4 * k + 1]!,
+    count: integers[4 * k + 2]!,
+    correctTop5: integers[4 * k + 3]!,
+  }));
+}

@@ -1,9 +1,9 @@
 /** From a model to a plan: everything a training step needs is made here, once. */
-import { checkKeys, checkNumber } from "../engine/checks.ts";
+import { checkBoolean, checkKeys, checkNumber } from "../engine/checks.ts";
 import { createOptimizer } from "../engine/create-optimizer.ts";
 import type { Optimizer } from "../engine/optimizer.ts";
 import type { BufferSlice, OptimizerOptions } from "../engine/options.ts";
-import { OptionError } from "../errors.ts";
+import { DeviceError, OptionError } from "../errors.ts";
 import { resolveLimits } from "../host/limits.ts";
 import type { ElementType } from "../host/number-format.ts";
 import { inScopes } from "../host/scopes.ts";
@@ -127,18 +127,39 @@ function settle(device: unknown, model: unknown, options: CompileOptions): Settl
   loss.check(model.output);
   if (typeof optimizer !== "object" || optimizer === null)
     throw new OptionError(WHERE, "optimizer", "must be options of an optimizer, or an optimizer", optimizer);
-  if (model.params.length === 0 && !isSource(optimizer))
-    throw new OptionError(WHERE, "model", "must have parameters", model.params);
+  checkBoolean(WHERE, "inputGradient", inputGradient);
+  if (typeof label !== "string") throw new OptionError(WHERE, "label", "must be a text", label);
+  if (!isSource(optimizer)) checkOwn(device as GPUDevice, model, optimizer);
   if (bytes !== undefined) checkBytes(model, bytes);
   return { batchSize, loss, optimizer, seed, bytes, slots, inputGradient, label };
+}
+
+/** What an optimizer of the model's own needs. */
+function checkOwn(device: GPUDevice, model: Model, optimizer: OptimizerChoice): void {
+  if (!("rule" in optimizer || "rules" in optimizer))
+    throw new OptionError(WHERE, "optimizer", "must have a rule, as { rule: adamw() } has", optimizer);
+  if ("params" in optimizer)
+    throw new OptionError(WHERE, "optimizer.params", "must be left out: they are the model's", optimizer.params);
+  if (model.params.length === 0) throw new OptionError(WHERE, "model", "must have parameters", model.params);
+  // Before minutes go into initial values that have no place.
+  const { maxBufferSize } = resolveLimits(device);
+  for (const { name, shape } of model.params) {
+    const bytes = 4 * sizeOf(shape);
+    if (bytes > maxBufferSize)
+      throw new DeviceError(`${WHERE}: ${name} has ${bytes} bytes, a buffer of this device at most ${maxBufferSize}`);
+  }
 }
 
 function checkBytes(model: Model, bytes: ByteInput): void {
   checkKeys(WHERE, "bytes", bytes, ["scale", "shift"]);
   checkNumber(WHERE, "bytes.scale", bytes.scale);
   checkNumber(WHERE, "bytes.shift", bytes.shift);
+  // Views of bytes are bytes.
+  const held = new Set([model.inputValue]);
   for (const { value, layer } of model.nodes) {
-    if (value.inputs.includes(model.inputValue) && layer.readsBytes !== true)
+    if (!value.inputs.some((input) => held.has(input))) continue;
+    if (layer.view) held.add(value);
+    else if (layer.readsBytes !== true)
       throw new OptionError(
         value.name,
         "input",
@@ -151,11 +172,12 @@ function checkBytes(model: Model, bytes: ByteInput): void {
 /** Sizes that fit, and no buffer that a kernel would have to read and to write. */
 function checkTensors(model: Model, source: TensorSource): void {
   const tensors = model.params.map(({ name, shape }) => ({ ...source.tensor(name), name, shape }));
-  const written = new Set(tensors.map(({ grad }) => grad.buffer));
+  const written = new Set(tensors.map(({ grad }) => grad?.buffer));
   for (const { name, shape, param, grad, paramType = "f32", gradType = "f32" } of tensors) {
     for (const [what, type] of Object.entries({ paramType, gradType }))
       if (type !== "f32") throw new OptionError(WHERE, `tensor("${name}").${what}`, 'must be "f32"', type);
     for (const [what, slice] of Object.entries({ param, grad })) {
+      if (!slice?.buffer) throw new OptionError(WHERE, `tensor("${name}").${what}`, "must have a buffer", slice);
       const bytes = slice.size ?? slice.buffer.size - (slice.offset ?? 0);
       if (bytes < sizeOf(shape) * 4)
         throw new OptionError(WHERE, `tensor("${name}").${what}`, `must have ${sizeOf(shape) * 4} bytes`, bytes);
@@ -224,7 +246,16 @@ async function assemble(
       PlanList,
       PlanList,
     ];
-    return new Plan(device, { model, batchSize, rows, source, buffers, ownsSource: undo.length > 1, train, evaluate });
+    return new Plan(device, {
+      model,
+      batchSize,
+      rows,
+      source,
+      buffers,
+      ownsSource: source !== settled.optimizer,
+      train,
+      evaluate,
+    });
   });
 }
 

@@ -12,6 +12,7 @@ import { type Part, Value } from "./value.ts";
  * @throws {OptionError} naming the layer and the shapes, where they do not fit.
  */
 export function sequential(input: Shape, parts: readonly Part[]): Model {
+  if (!Array.isArray(parts)) throw new OptionError("sequential", "parts", "must be a list of layers", parts);
   return graph(input, (value) => value.pipe(...parts));
 }
 

@@ -1,5 +1,6 @@
 /** `webgpu-optim/nn`: small networks trained wholly on the GPU. */
 
+export type { BatchRecord } from "./batch.ts";
 export { checkGradients, type GradientCheck, type GradientCheckOptions, type Reference } from "./check-gradients.ts";
 export { type CompileOptions, compile, type OptimizerChoice, type TensorSource } from "./compile.ts";
 export { type Dispatch, encodeDispatches, Operation } from "./dispatch.ts";
@@ -36,7 +37,7 @@ export { softmax } from "./layers/softmax.ts";
 export type { Loss, LossSite, TargetKind } from "./loss.ts";
 export { bceWithLogits, type CrossEntropyOptions, crossEntropy, huber, l1, mse } from "./losses.ts";
 export { Model, type ModelTensor } from "./model.ts";
-export { type BatchChoice, type BatchRecord, Plan, type PlanList } from "./plan.ts";
+export { type BatchChoice, Plan, type PlanList } from "./plan.ts";
 export { type Random, randomStream, shuffled } from "./random.ts";
 export type { Shape } from "./shape.ts";
 export type { AugmentOptions } from "./trainer/augment.ts";

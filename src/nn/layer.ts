@@ -82,6 +82,8 @@ export interface Layer {
   readonly arity?: number | "any";
   /** What it reads; default floats. */
   readonly reads?: ElementKind;
+  /** Of tokens, how many there are: those from 0 on. */
+  readonly vocabulary?: number;
   /** It can read an input of bytes, which {@link Site.bytes} says the meaning of. */
   readonly readsBytes?: boolean;
   /** It changes what features mean, and nothing in memory: no kernel is run. */

@@ -10,12 +10,12 @@ import {
 } from "./kernels/losses.ts";
 import { batchMetrics, lossRecord } from "./kernels/metrics.ts";
 import type { Loss, LossSite } from "./loss.ts";
-import { sizeOf } from "./shape.ts";
+import { sizeOf, timesOf } from "./shape.ts";
 
 export interface CrossEntropyOptions {
   /** Share of the target that is spread over all classes; in [0, 1), default 0. */
   readonly labelSmoothing?: number;
-  /** Weight of each class; the mean is then a weighted one, as in PyTorch. */
+  /** Weight of each class; the mean is then a weighted one, as in PyTorch. With 0, what is of the class does not count. */
   readonly weight?: ArrayLike<number> | undefined;
 }
 
@@ -34,7 +34,7 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss {
     checkNumber(where, `weight[${i}]`, w, { min: 0 });
   });
   const sizeOfSite = ({ rows, shape }: LossSite) => {
-    return { rows, tokens: shape.length === 2 ? shape[0]! : 1, classes: shape.at(-1)! };
+    return { rows, tokens: timesOf(shape), classes: shape.at(-1)! };
   };
   return {
     kind: where,

@@ -183,7 +183,7 @@ class Lowering {
       random: around.random,
       stream: around.model.nodes.findIndex((node) => node.value === value),
       relu: this.#relus.fusedInto(value) !== undefined,
-      bytes: value.inputs[0] === around.model.inputValue ? around.bytes : undefined,
+      bytes: this.#relus.seenThrough(inputAt(value, 0)) === around.model.inputValue ? around.bytes : undefined,
       input: (index = 0) => this.#place(inputAt(value, index)),
       get output() {
         return placeOf(value);

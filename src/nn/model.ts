@@ -32,6 +32,8 @@ export class Model {
   readonly output: Shape;
   /** What the input consists of: tokens where an embedding reads it. */
   readonly inputKind: ElementKind;
+  /** Tokens in the input are below this: what its embeddings know. */
+  readonly vocabulary: number;
   /** Parameters, in the order of the layers; a tied one stands once. */
   readonly params: readonly ModelTensor[];
   /** Running statistics and the like. */
@@ -78,6 +80,8 @@ export class Model {
     this.params = [...defs].map(([name, { shape }]) => ({ name, shape }));
     this.buffers = [...buffers].map(([name, def]) => ({ name, ...def }));
     this.inputKind = inputKindOf(this.nodes, input);
+    const readers = this.nodes.filter(({ value }) => value.inputs.includes(input));
+    this.vocabulary = Math.min(2 ** 32, ...readers.map(({ layer }) => layer.vocabulary ?? Number.POSITIVE_INFINITY));
   }
 
   /** The parameters with their initial values, for `createOptimizer`. @param seed a whole number from 0 to 2^32 - 1 */

@@ -35,6 +35,25 @@ export function packRows(
   return packed;
 }
 
+/**
+ * Numbers of classes or tokens as the GPU has them.
+ *
+ * @throws {OptionError} naming the first that is none: a kernel would take another one for it, and nobody would learn of it.
+ */
+export function packIndices(where: string, option: string, values: ArrayLike<number>, bound: number) {
+  checkIndices(where, option, values, bound);
+  return Uint32Array.from(values);
+}
+
+/** @throws {OptionError} unless all are whole numbers below `bound`. */
+export function checkIndices(where: string, option: string, values: ArrayLike<number>, bound: number): void {
+  for (let k = 0; k < values.length; k++) {
+    const value = values[k];
+    if (!(Number.isInteger(value) && value! >= 0 && value! < bound))
+      throw new OptionError(where, `${option}[${k}]`, `must be a whole number in [0, ${bound - 1}]`, value);
+  }
+}
+
 /** The first `samples` rows without what lies behind each. */
 export function unpackRows(packed: Float32Array, samples: number, features: number): Float32Array<ArrayBuffer> {
   const stride = quadsOf(features) * 4;

@@ -6,7 +6,7 @@ import { BATCH_BYTES, OUTCOME_BYTES, RECORD_BYTES } from "./batch.ts";
 import type { TargetKind } from "./loss.ts";
 import type { Model } from "./model.ts";
 import type { PackedKind } from "./packing.ts";
-import { sizeOf } from "./shape.ts";
+import { sizeOf, timesOf } from "./shape.ts";
 
 // GPUBufferUsage is no global outside browsers' windows and workers; importing this module must work anywhere.
 const [COPY_SRC, COPY_DST, UNIFORM, STORAGE] = [0x4, 0x8, 0x40, 0x80];
@@ -47,7 +47,7 @@ export class PlanBuffers {
     this.kinds = { input: bytes ? "bytes" : model.inputKind, target };
     // A quad of bytes takes as much room as one float.
     this.input = this.#keep(createActivation(device, `${label}.input`, rows, bytes ? quadsOf(features) : features));
-    const times = model.output.length === 2 ? model.output[0]! : 1;
+    const times = timesOf(model.output);
     this.target =
       target === "values"
         ? this.#keep(createActivation(device, `${label}.target`, rows, sizeOf(model.output)))

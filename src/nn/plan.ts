@@ -3,18 +3,19 @@ import { checkKeys, checkNumber } from "../engine/checks.ts";
 import type { Optimizer } from "../engine/optimizer.ts";
 import type { BufferSlice } from "../engine/options.ts";
 import { LifecycleError, OptionError } from "../errors.ts";
+import { type BatchRecord, decodeRecords, RECORD_BYTES } from "./batch.ts";
 import type { TensorSource } from "./compile.ts";
 import { type Dispatch, encodeDispatches } from "./dispatch.ts";
 import type { TargetKind } from "./loss.ts";
 import type { Model } from "./model.ts";
-import { type PackedKind, packRows, unpackRows } from "./packing.ts";
+import { checkIndices, type PackedKind, packIndices, packRows, unpackRows } from "./packing.ts";
 import type { PlanBuffers } from "./plan-buffers.ts";
 import { readSlices } from "./read-slices.ts";
-import { sizeOf } from "./shape.ts";
+import { sizeOf, timesOf } from "./shape.ts";
 
 /** What a batch is; the host writes it before each step, in one call. */
 export interface BatchChoice {
-  /** Samples in it, at most the capacity; default the capacity. */
+  /** Samples in it, at most the capacity; default what `write` was given last, or else the capacity. */
   readonly count?: number;
   /** Position of its first sample in the order that a gathering kernel reads; default 0. */
   readonly first?: number;
@@ -23,18 +24,6 @@ export interface BatchChoice {
   /** What dropout hashes, beside the layer and the element: one seed for a run, and the number of the step. Default 0. */
   readonly seed?: number;
   readonly step?: number;
-}
-
-/** How a batch went. */
-export interface BatchRecord {
-  /** Mean over the batch, without regularization. */
-  readonly loss: number;
-  /** Right predictions; 0 where the targets are no classes. */
-  readonly correct: number;
-  /** What the mean was taken over: samples, or times of samples. */
-  readonly count: number;
-  /** Among the 5 most likely classes; 0 where the targets are no classes. */
-  readonly correctTop5: number;
 }
 
 /** A list of kernels with its results. */
@@ -62,6 +51,8 @@ export interface PlanParts<Source> extends PlanLists {
   readonly buffers: PlanBuffers;
   readonly ownsSource: boolean;
 }
+
+const CHOICE = ["count", "first", "slot", "seed", "step"];
 
 /**
  * A model on a device. A training step is
@@ -101,6 +92,11 @@ export class Plan<Source extends TensorSource = Optimizer> {
   readonly #ownsSource: boolean;
   /** Both uniforms, as they lie in their buffer. */
   readonly #words = new Uint32Array(68);
+  readonly #limits: Readonly<Record<keyof BatchChoice, number>>;
+  /** Samples that `write` was given last. */
+  #written: number;
+  /** Samples of the batch that was chosen last. */
+  #count: number;
   #destroyed = false;
 
   /** @internal */
@@ -122,6 +118,10 @@ export class Plan<Source extends TensorSource = Optimizer> {
     this.evaluate = parts.evaluate;
     this.#buffers = buffers;
     this.#ownsSource = parts.ownsSource;
+    this.#written = parts.batchSize;
+    this.#count = parts.batchSize;
+    const [word, slots] = [2 ** 32 - 1, this.#slots];
+    this.#limits = { count: parts.batchSize, first: word, slot: slots - 1, seed: word, step: word };
     this.select({});
   }
 
@@ -133,19 +133,25 @@ export class Plan<Source extends TensorSource = Optimizer> {
   /**
    * Says which batch the next submission works on: one `writeBuffer`.
    *
-   * @throws {OptionError} if the batch is larger than the capacity.
+   * @throws {OptionError} for what is no whole number, or too large: a batch for the capacity, a slot for `slots` of `compile`.
    */
   select(choice: BatchChoice): void {
     this.#alive();
-    const { count = this.batchSize, first = 0, slot = 0, seed = 0, step = 0 } = choice;
-    if (!(count >= 1 && count <= this.batchSize))
-      throw new OptionError("plan", "count", `must be in [1, ${this.batchSize}]`, count);
+    checkKeys("plan", "", choice, CHOICE);
+    const { count = this.#written, first = 0, slot = 0, seed = 0, step = 0 } = choice as BatchChoice;
+    for (const [name, value] of Object.entries({ count, first, slot, seed, step }))
+      checkNumber("plan", name, value, {
+        min: name === "count" ? 1 : 0,
+        max: this.#limits[name as keyof BatchChoice],
+        whole: true,
+      });
     const words = this.#words;
     words[0] = first;
     words[1] = count;
     words[2] = slot;
     words[64] = seed;
     words[65] = step;
+    this.#count = count;
     this.device.queue.writeBuffer(this.batch.buffer, 0, words);
   }
 
@@ -164,20 +170,50 @@ export class Plan<Source extends TensorSource = Optimizer> {
   /**
    * Writes a batch from the host: for trying things out, and for data that does not fit the GPU.
    *
-   * @param input `count` samples one after the other: floats, bytes or tokens, as the plan takes them
+   * @param input samples one after the other, at most the capacity: floats, bytes or tokens, as the plan takes them
    * @param target a class for each sample (or each time of it), or the values wanted
+   * @throws {OptionError} before anything is written, for other lengths, and for tokens and classes that do not exist.
    */
   write(input: ArrayLike<number>, target?: ArrayLike<number>): void {
     this.#alive();
     const { model, rows, device } = this;
     const { input: kind, target: targets } = this.kinds;
-    device.queue.writeBuffer(this.input.buffer, 0, packRows("input", kind, input, rows, sizeOf(model.input)));
-    if (target === undefined) return;
-    const packed =
-      targets === "values"
-        ? packRows("target", "floats", target, rows, sizeOf(model.output))
-        : Uint32Array.from(target);
-    device.queue.writeBuffer(this.target.buffer, 0, packed);
+    const samples = this.#samplesOf(input);
+    if (kind === "tokens") checkIndices("plan", "input", input, model.vocabulary);
+    const packedInput = packRows("input", kind, input, rows, sizeOf(model.input));
+    const packedTarget = target && this.#packTarget(targets, target, samples);
+    device.queue.writeBuffer(this.input.buffer, 0, packedInput);
+    if (packedTarget) device.queue.writeBuffer(this.target.buffer, 0, packedTarget);
+    this.#written = samples;
+  }
+
+  #samplesOf(input: ArrayLike<number>): number {
+    const features = sizeOf(this.model.input);
+    const samples = (input?.length ?? 0) / features;
+    if (!Number.isInteger(samples) || samples < 1 || samples > this.batchSize)
+      throw new OptionError(
+        "plan",
+        "input.length",
+        `must be ${features} for each of 1 to ${this.batchSize} samples`,
+        input?.length,
+      );
+    if (typeof input[0] !== "number")
+      throw new OptionError("plan", "input[0]", "must be a number: samples lie one after the other", input[0]);
+    return samples;
+  }
+
+  #packTarget(kind: TargetKind, target: ArrayLike<number>, samples: number) {
+    const { output } = this.model;
+    const features = kind === "values" ? sizeOf(output) : timesOf(output);
+    if (target.length !== samples * features)
+      throw new OptionError(
+        "plan",
+        "target.length",
+        `must be ${features} for each of ${samples} samples`,
+        target.length,
+      );
+    if (kind === "values") return packRows("target", "floats", target, this.rows, features);
+    return packIndices("plan", "target", target, output.at(-1)!);
   }
 
   /** One training step on the batch that lies in `input` and `target`. */
@@ -203,20 +239,21 @@ export class Plan<Source extends TensorSource = Optimizer> {
   /** The records of `count` slots from `first` on. */
   async readRecords(first = 0, count = 1): Promise<BatchRecord[]> {
     this.#alive();
-    const range = { ...this.records, offset: first * 16, size: count * 16 };
+    checkNumber("readRecords", "first", first, { min: 0, max: this.#slots - 1, whole: true });
+    checkNumber("readRecords", "count", count, { min: 1, max: this.#slots - first, whole: true });
+    const range = { ...this.records, offset: first * RECORD_BYTES, size: count * RECORD_BYTES };
     const [words] = (await readSlices(this.device, [range])) as [ArrayBuffer];
-    const [floats, integers] = [new Float32Array(words), new Uint32Array(words)];
-    return Array.from({ length: count }, (_, k) => ({
-      loss: floats[4 * k]!,
-      correct: integers[4 * k + 1]!,
-      count: integers[4 * k + 2]!,
-      correctTop5: integers[4 * k + 3]!,
-    }));
+    return decodeRecords(words);
   }
 
-  /** Output of the last evaluation, `count` samples one after the other. */
-  async readOutput(count = this.batchSize): Promise<Float32Array<ArrayBuffer>> {
+  get #slots(): number {
+    return this.records.size! / RECORD_BYTES;
+  }
+
+  /** Output of the last evaluation, `count` samples one after the other; default those of its batch. */
+  async readOutput(count = this.#count): Promise<Float32Array<ArrayBuffer>> {
     this.#alive();
+    checkNumber("readOutput", "count", count, { min: 0, max: this.batchSize, whole: true });
     const [words] = (await readSlices(this.device, [this.evaluate.output])) as [ArrayBuffer];
     return unpackRows(new Float32Array(words), count, sizeOf(this.model.output));
   }

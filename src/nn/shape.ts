@@ -8,6 +8,11 @@ export function sizeOf(shape: Shape): number {
   return shape.reduce((product, extent) => product * extent, 1);
 }
 
+/** Times of `[time, features]`; of another shape 1. */
+export function timesOf(shape: Shape): number {
+  return shape.length === 2 ? shape[0]! : 1;
+}
+
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((extent, i) => extent === b[i]);
 }

@@ -231,7 +231,19 @@ describe("bad options", () => {
       { data: { input: new Float32Array(100), target: [1] } },
       "fit: data.input must be a Uint8Array: the plan takes bytes",
     ],
-    [{ data: { input: new Uint8Array(200), target: [1] } }, "fit: data.target must be that of 2 samples"],
+    [
+      { data: { input: new Uint8Array(200), target: [1] } },
+      "fit: data.target.length must be 1 for each of 2 samples, a class each, got 1",
+    ],
+    [
+      { data: { input: new Uint8Array(300), target: [0, 4, 1] } },
+      "fit: data.target[1] must be a whole number in [0, 3], got 4",
+    ],
+    [{ test: { input: new Uint8Array(100), target: [-1] } }, "fit: test.target[0] must be a whole number in [0, 3]"],
+    [
+      { data: { input: new Uint8Array(300), target: new Float32Array(12) } },
+      "fit: data.target.length must be 1 for each of 3 samples, a class each, got 12",
+    ],
     [{ test: { count: 0, read: () => {} } }, "fit: test.count must be a whole number from 1 on, got 0"],
     [{ augment: { shift: 11 } }, "fit: augment.shift[0] must be a whole number in [0, 10], got 11"],
     [{ augment: { rotate: 1 } }, "fit: augment.rotate is no option"],

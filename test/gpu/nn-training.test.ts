@@ -176,8 +176,8 @@ describe("a plan", () => {
     const first = sequential([6], [relu(), linear(3)]);
     await expect(compile(device, first, { ...options, bytes })).rejects.toThrow("relu1: input cannot be bytes");
     const plan = await compile(device, tiny(), options);
-    expect(() => plan.select({ count: 9 })).toThrow("plan: count must be in [1, 8], got 9");
-    expect(() => plan.write(values(1, 7))).toThrow("plan: input.length must be 6 for each of at most 8 samples, got 7");
+    expect(() => plan.select({ count: 9 })).toThrow("plan: count must be a whole number in [1, 8], got 9");
+    expect(() => plan.write(values(1, 7))).toThrow("plan: input.length must be 6 for each of 1 to 8 samples, got 7");
     plan.destroy();
     expect(() => plan.step()).toThrow(LifecycleError);
   });

@@ -1,7 +1,7 @@
 // Batch normalization, training. One workgroup makes one channel, in three passes over it:
 //   mean = sum x / n,  var = sum (x - mean)^2 / n,  y = (x - mean) / sqrt(var + eps) w + b,  or max(y, 0) with RELU
 // n counts the samples of the batch only. The running statistics move by momentum m, the variance unbiased:
-//   running <- (1 - m) running + m (mean | var n / (n - 1))
+//   running <- (1 - m) running + m (mean | var n / (n - 1));   one value alone has no variance, and leaves the running one
 // Ioffe, Szegedy: Batch Normalization (2015); as torch.nn.BatchNorm2d. Sums have a fixed order: equal bits on every run.
 // Linked in: how many elements are taken at a time (lanes/).
 
@@ -77,6 +77,6 @@ fn batch_norm_forward(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_in
     saved[channel] = mean;
     saved[CHANNELS + channel] = scale;
     running_mean[channel] += MOMENTUM * (mean - running_mean[channel]);
-    running_var[channel] += MOMENTUM * (variance * n / max(n - 1.0, 1.0) - running_var[channel]);
+    if (n > 1.0) { running_var[channel] += MOMENTUM * (variance * n / (n - 1.0) - running_var[channel]); }
   }
 }

@@ -35,6 +35,7 @@ export function channelsOf(where: string, shape: Shape): { channels: number; pla
 /**
  * `(x - mean) / sqrt(var + eps) weight + bias`, with mean and variance of each channel over the samples of the batch and the
  * image; in evaluation with their running averages, the buffers `running_mean` and `running_var` (of the unbiased variance).
+ * Of one value alone (a last batch of one sample `[channels]`) only `bias` is left, and `running_var` stays as it is.
  * arXiv:1502.03167.
  *
  * @throws {OptionError}

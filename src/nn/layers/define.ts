@@ -3,6 +3,7 @@ import { checkBoolean, checkKeys, checkNumber } from "../../engine/checks.ts";
 import { OptionError } from "../../errors.ts";
 import type { Initializer } from "../init.ts";
 import type { Layer } from "../layer.ts";
+import { Value } from "../value.ts";
 
 /** Options of every layer. */
 export interface LayerOptions {
@@ -18,6 +19,9 @@ export interface InitOptions {
 
 /** @throws {OptionError} for an option that the layer does not have, or a bad name. */
 export function checkOptions(where: string, options: LayerOptions, known: readonly string[]): void {
+  // A model was given the function, and not the layer that it makes.
+  if (options instanceof Value)
+    throw new OptionError(where, "options", `must not be a value: write ${where}()`, options.name);
   checkKeys(where, "", options, ["name", ...known]);
   const { name } = options as LayerOptions;
   if (name !== undefined && (typeof name !== "string" || name === ""))

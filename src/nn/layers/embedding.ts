@@ -24,6 +24,7 @@ export function embedding(vocabulary: number, features: number, options: LayerOp
     prefix: "embedding",
     name: options.name,
     reads: "tokens",
+    vocabulary,
     infer([shape = []], where) {
       if (shape.length !== 1) throw new OptionError(where, "input", "must be [time]", shape);
       const weight = { shape: [vocabulary, features], init: options.weightInit ?? normal() };

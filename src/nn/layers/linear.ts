@@ -3,7 +3,7 @@ import { OptionError } from "../../errors.ts";
 import { uniform } from "../init.ts";
 import type { BackwardSite, Layer, ParamDef, Site } from "../layer.ts";
 import { linearForward, linearInputGradient, linearWeightGradient } from "../linear.ts";
-import { showShape } from "../shape.ts";
+import { showShape, timesOf } from "../shape.ts";
 import { checkCount, checkOptions, type InitOptions, type LayerOptions } from "./define.ts";
 
 export interface LinearOptions extends LayerOptions, InitOptions {
@@ -27,8 +27,7 @@ export function linear(outFeatures: number, options: LinearOptions = {}): Layer 
   /** A time is one more row: the stride of rows is a whole number of quads either way. */
   const shapeAt = (site: Site) => {
     const [shape] = site.inputShapes as [readonly number[]];
-    const times = shape.length === 2 ? shape[0]! : 1;
-    return { rows: site.rows * times, inFeatures: shape.at(-1)!, outFeatures, bytes: site.bytes };
+    return { rows: site.rows * timesOf(shape), inFeatures: shape.at(-1)!, outFeatures, bytes: site.bytes };
   };
   return {
     kind: "linear",

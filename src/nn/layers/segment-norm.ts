@@ -14,7 +14,7 @@ import {
   rmsNormWeightGradient,
 } from "../kernels/segment-norm.ts";
 import type { BackwardSite, Layer, Site } from "../layer.ts";
-import type { Shape } from "../shape.ts";
+import { type Shape, timesOf } from "../shape.ts";
 import { AFFINE, affine, channelsOf, type NormOptions } from "./batch-norm.ts";
 import { checkCount, checkOptions } from "./define.ts";
 
@@ -85,7 +85,7 @@ function tokensOf(where: string, shape: Shape): { tokens: number; features: numb
   const features = shape.at(-1)!;
   if (shape.length === 2 && features % 4 !== 0)
     throw new OptionError(where, "input", "of [time, features] must have a multiple of 4 features", shape);
-  return { tokens: shape.length === 2 ? shape[0]! : 1, features };
+  return { tokens: timesOf(shape), features };
 }
 
 /**

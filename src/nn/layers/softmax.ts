@@ -2,6 +2,7 @@
 import { OptionError } from "../../errors.ts";
 import { softmaxBackward, softmaxForward } from "../kernels/softmax.ts";
 import type { Layer, Site } from "../layer.ts";
+import { timesOf } from "../shape.ts";
 import { checkOptions, type LayerOptions } from "./define.ts";
 
 /**
@@ -12,7 +13,7 @@ export function softmax(options: LayerOptions = {}): Layer {
   checkOptions("softmax", options, []);
   const sizeAt = (site: Site) => {
     const [shape] = site.inputShapes as [readonly number[]];
-    return { rows: site.rows, tokens: shape.length === 2 ? shape[0]! : 1, features: shape.at(-1)! };
+    return { rows: site.rows, tokens: timesOf(shape), features: shape.at(-1)! };
   };
   return {
     kind: "softmax",

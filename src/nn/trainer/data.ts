@@ -4,18 +4,18 @@ import { OptionError } from "../../errors.ts";
 import { quadsOf } from "../activation.ts";
 import type { ByteInput } from "../linear.ts";
 import type { TargetKind } from "../loss.ts";
-import { type PackedKind, packRows } from "../packing.ts";
+import { checkIndices, type PackedKind, packIndices, packRows } from "../packing.ts";
 
 /** Samples in memory. */
 export interface DataSet {
   /**
-   * Samples one after the other: `Uint8Array` for a plan of bytes, `Float32Array` for one of floats, `Uint32Array` (or another
+   * Samples one after the other: `Uint8Array` (or `Uint8ClampedArray`) for a plan of bytes, `Float32Array` for one of floats, `Uint32Array` (or another
    * one of integers) for tokens.
    */
   readonly input: ArrayLike<number>;
   /**
-   * Classes: a whole number for each sample (or each time of it). Or values as the model's output has them: floats, or a
-   * `Uint8Array`, which stands for numbers as `targetBytes` says. May be the same array as `input`.
+   * Classes: a whole number for each sample (or each time of it). Or values as the model's output has them: floats, or
+   * bytes, which stands for numbers as `targetBytes` says. May be the same array as `input`.
    */
   readonly target: ArrayLike<number>;
 }
@@ -33,9 +33,13 @@ export interface RowLayout {
   readonly input: PackedKind;
   /** Elements of a stored sample. */
   readonly inputFeatures: number;
+  /** Tokens are below this. */
+  readonly tokens: number;
   readonly target: TargetKind;
   /** Elements of a sample's target. */
   readonly targetFeatures: number;
+  /** Classes are below this. */
+  readonly classes: number;
   /** What targets stand for that are bytes. */
   readonly targetBytes: ByteInput;
 }
@@ -81,29 +85,41 @@ export function countSamples(where: string, option: string, data: DataSet | Data
   }
   checkKeys(where, option, data, ["input", "target"]);
   const { input, target } = data as unknown as DataSet;
-  if (layout.input === "bytes" && !(input instanceof Uint8Array))
+  if (layout.input === "bytes" && !isBytes(input))
     throw new OptionError(where, `${option}.input`, "must be a Uint8Array: the plan takes bytes", input);
-  const count = whole(where, `${option}.input`, input, layout.inputFeatures);
-  const targets = whole(where, `${option}.target`, target, layout.targetFeatures);
-  if (targets !== count)
-    throw new OptionError(where, `${option}.target`, `must be that of ${count} samples, as the input is`, targets);
-  return count;
-}
-
-function whole(where: string, option: string, values: ArrayLike<number>, features: number): number {
-  const samples = (values?.length ?? 0) / features;
+  const samples = (input?.length ?? 0) / layout.inputFeatures;
   if (!Number.isInteger(samples) || samples < 1)
-    throw new OptionError(where, `${option}.length`, `must be ${features} for each sample`, values?.length);
+    throw new OptionError(
+      where,
+      `${option}.input.length`,
+      `must be ${layout.inputFeatures} for each sample`,
+      input?.length,
+    );
+  if (typeof input[0] !== "number")
+    throw new OptionError(where, `${option}.input[0]`, "must be a number: samples lie one after the other", input[0]);
+  if (target?.length !== samples * layout.targetFeatures) {
+    const each = layout.target === "classes" ? "a class" : "a value";
+    const must = `must be ${layout.targetFeatures} for each of ${samples} samples, ${each} each`;
+    throw new OptionError(where, `${option}.target.length`, must, target?.length);
+  }
   return samples;
 }
 
-/** @throws {OptionError} as {@link countSamples} does. */
+function isBytes(values: unknown): boolean {
+  return values instanceof Uint8Array || values instanceof Uint8ClampedArray;
+}
+
+/** @throws {OptionError} as {@link countSamples} does, and for tokens and classes that do not exist. */
 export function pack(where: string, option: string, data: DataSet, layout: RowLayout): PackedRows {
   const count = countSamples(where, option, data, layout);
   const { input, target } = data;
-  const targetIsBytes = layout.target === "values" && target instanceof Uint8Array;
+  const targetIsBytes = layout.target === "values" && isBytes(target);
+  if (layout.input === "tokens") checkIndices(where, `${option}.input`, input, layout.tokens);
   const packed = rowsOfWords(layout.input, input, count, layout.inputFeatures);
-  if (layout.target === "classes") return { count, input: packed, target: Uint32Array.from(target), targetIsBytes };
+  if (layout.target === "classes") {
+    const classes = packIndices(where, `${option}.target`, target, layout.classes);
+    return { count, input: packed, target: classes, targetIsBytes };
+  }
   const kind = targetIsBytes ? "bytes" : "floats";
   const same = target === input && kind === layout.input && layout.inputFeatures === layout.targetFeatures;
   return {

@@ -51,6 +51,11 @@ export class EarlyStopping {
       this.#best = figure;
       this.#bad = 0;
     } else this.#bad += 1;
+    return this.isOver;
+  }
+
+  /** It is time to end. */
+  get isOver(): boolean {
     return this.#bad > this.#patience;
   }
 

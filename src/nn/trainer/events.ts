@@ -1,5 +1,5 @@
 /** What a training tells. */
-import type { BatchRecord } from "../plan.ts";
+import type { BatchRecord } from "../batch.ts";
 import type { Evaluation } from "./sums.ts";
 
 /** How one batch went. */

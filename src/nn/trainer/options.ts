@@ -5,7 +5,7 @@ import type { CompileOptions, OptimizerChoice } from "../compile.ts";
 import type { ByteInput } from "../linear.ts";
 import type { Model } from "../model.ts";
 import { Plan } from "../plan.ts";
-import { sizeOf } from "../shape.ts";
+import { sizeOf, timesOf } from "../shape.ts";
 import { type AugmentOptions, settleAugment } from "./augment.ts";
 import type { FitCheckpoint } from "./checkpoint.ts";
 import type { DataSet, DataSource, RowLayout } from "./data.ts";
@@ -85,7 +85,7 @@ const SCHEDULE = [
 
 /** What can be checked before there is a plan. @throws {OptionError} */
 export function checkOptions(options: FitOptions): void {
-  const { plan } = options as Partial<{ plan: Plan }>;
+  const { plan } = (options ?? {}) as Partial<{ plan: Plan }>;
   checkKeys(WHERE, "", options, [...SCHEDULE, ...(plan === undefined ? SUBJECT : ["plan"])]);
   if (plan !== undefined && !(plan instanceof Plan))
     throw new OptionError(WHERE, "plan", "must be what compile() has made", plan);
@@ -146,7 +146,6 @@ export function settle(options: FitOptions, plan: Plan): SettledFit {
       `must be a multiple of ${microBatches}: sums of micro-batches are not saved`,
       checkpoints.every,
     );
-  const times = model.output.length === 2 ? model.output[0]! : 1;
   return {
     epochs: options.epochs,
     maxSteps: options.maxSteps ?? Number.POSITIVE_INFINITY,
@@ -162,7 +161,9 @@ export function settle(options: FitOptions, plan: Plan): SettledFit {
       input: kinds.input,
       inputFeatures: changes ? changes.channels * changes.stored[0] * changes.stored[1] : sizeOf(model.input),
       target: kinds.target,
-      targetFeatures: kinds.target === "classes" ? times : sizeOf(model.output),
+      tokens: model.vocabulary,
+      targetFeatures: kinds.target === "classes" ? timesOf(model.output) : sizeOf(model.output),
+      classes: model.output.at(-1)!,
       targetBytes: options.targetBytes ?? { scale: 1, shift: 0 },
     },
   };

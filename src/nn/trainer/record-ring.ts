@@ -1,7 +1,6 @@
 /** Brings batch records back: buffers that are filled in turn, in the submissions of the batches themselves. */
-import { RECORD_BYTES } from "../batch.ts";
-import type { BatchRecord, Plan } from "../plan.ts";
-import { decodeRecords } from "./sums.ts";
+import { type BatchRecord, decodeRecords, RECORD_BYTES } from "../batch.ts";
+import type { Plan } from "../plan.ts";
 
 const [MAP_READ, COPY_DST] = [0x1, 0x8];
 const MODE_READ = 1;

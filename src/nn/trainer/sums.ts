@@ -1,5 +1,5 @@
 /** Sums of batch records, in float64. */
-import type { BatchRecord } from "../plan.ts";
+import type { BatchRecord } from "../batch.ts";
 
 /** Sums over the batches of an epoch so far. */
 export interface RecordSums {
@@ -42,15 +42,4 @@ export function evaluationOf({ loss, correct, correctTop5, count }: RecordSums, 
     accuracyTop5: classes ? correctTop5 / count : Number.NaN,
     count,
   };
-}
-
-/** Records as they lie in GPU memory. */
-export function decodeRecords(words: ArrayBuffer): BatchRecord[] {
-  const [floats, integers] = [new Float32Array(words), new Uint32Array(words)];
-  return Array.from({ length: words.byteLength / 16 }, (_, k) => ({
-    loss: floats[4 * k]!,
-    correct: integers[4 * k + 1]!,
-    count: integers[4 * k + 2]!,
-    correctTop5: integers[4 * k + 3]!,
-  }));
 }

@@ -66,7 +66,7 @@ export class Training implements AsyncIterable<FitEvent> {
   /** @internal */
   static async create(plan: Plan, ownsPlan: boolean, schedule: FitSchedule, settled: SettledFit): Promise<Training> {
     const { seed, shuffle, layout, changes, dropLast, residentBytes } = settled;
-    const feeds: Feed[] = [];
+    const made: { destroy(): void }[] = [];
     const feedOf = async (option: "data" | "test", data: DataSet | DataSource) => {
       const training = option === "data";
       const feed = await Feed.create({
@@ -79,7 +79,7 @@ export class Training implements AsyncIterable<FitEvent> {
         label: `nn.${option}`,
         where: [WHERE, option],
       });
-      feeds.push(feed);
+      made.push(feed);
       return feed;
     };
     try {
@@ -88,10 +88,11 @@ export class Training implements AsyncIterable<FitEvent> {
         throw new OptionError(WHERE, "data", `must fill a batch of ${plan.batchSize} with dropLast`, feed.count);
       const test = schedule.test && (await feedOf("test", schedule.test));
       const training = new Training({ plan, ownsPlan, schedule, settled, feed, test });
+      made.push(training.#ring);
       if (schedule.resume) await training.#load(schedule.resume);
       return training;
     } catch (error) {
-      for (const feed of feeds) feed.destroy();
+      for (const part of made) part.destroy();
       throw error;
     }
   }
@@ -117,6 +118,8 @@ export class Training implements AsyncIterable<FitEvent> {
     this.#running = true;
     try {
       yield* this.#run();
+    } catch (error) {
+      throw this.#explained(error);
     } finally {
       // Whoever breaks off finds a GPU at rest. What has arrived now is the next loop's to tell.
       await Promise.allSettled(this.#pending);
@@ -138,22 +141,21 @@ export class Training implements AsyncIterable<FitEvent> {
       return { kind: "steps", records: chunk.records };
     };
     while (this.#stopReason === undefined) {
+      this.#alive("iterate");
       if (this.#ended < Math.floor(this.#step / this.stepsPerEpoch)) {
         while (this.#pending.length > 0) yield arrived(await this.#next());
         const summary = await this.#endEpoch();
-        yield { kind: "epoch", ...summary };
+        // Before it is told: whoever breaks off there has missed nothing.
         if ((await onEpoch?.(summary)) === false) this.#stopReason ??= "onEpoch";
+        yield { kind: "epoch", ...summary };
         continue;
       }
       if (this.#step >= this.totalSteps) this.#stopReason = this.#step >= settled.maxSteps ? "maxSteps" : "epochs";
       else if (signal?.aborted) this.#stopReason = "signal";
       if (this.#stopReason !== undefined) break;
       await this.#submit();
-      const saved = checkpoints && this.#step % checkpoints.every === 0 ? this.checkpoint() : undefined;
-      // Whoever waits for records first must not leave a rejection unheard.
-      saved?.catch(() => {});
+      if (checkpoints && this.#step % checkpoints.every === 0) await checkpoints.save(await this.checkpoint());
       while (this.#pending.length >= AHEAD) yield arrived(await this.#next());
-      if (saved) await checkpoints?.save(await saved);
     }
     while (this.#pending.length > 0) yield arrived(await this.#next());
   }
@@ -225,7 +227,11 @@ export class Training implements AsyncIterable<FitEvent> {
     const { test } = this.#parts;
     if (!test) throw new OptionError(WHERE, "test", "must have been given", undefined);
     if (this.#running) throw new LifecycleError("fit: evaluate() must wait until it is not iterated");
-    return this.#evaluate(test);
+    try {
+      return await this.#evaluate(test);
+    } catch (error) {
+      throw this.#explained(error);
+    }
   }
 
   async #evaluate(test: Feed): Promise<Evaluation> {
@@ -251,7 +257,7 @@ export class Training implements AsyncIterable<FitEvent> {
         batch += left;
       }
     } finally {
-      optimizer.train();
+      if (!this.#destroyed) optimizer.train();
     }
     return evaluationOf(sums, this.#parts.settled.layout.target === "classes");
   }
@@ -291,6 +297,7 @@ export class Training implements AsyncIterable<FitEvent> {
     await plan.optimizer.loadStateDict(from.optimizer);
     plan.writeBuffers(from.buffers);
     if (from.earlyStopping) earlyStopping?.load(from.earlyStopping);
+    if (earlyStopping?.isOver) this.#stopReason = "earlyStopping";
     this.#step = from.step;
     this.#ended = from.epochsEnded;
     this.#last = Promise.resolve({ records: [], sums: from.sums });
@@ -305,6 +312,11 @@ export class Training implements AsyncIterable<FitEvent> {
     feed.destroy();
     test?.destroy();
     if (ownsPlan) plan.destroy();
+  }
+
+  /** What goes wrong when everything is freed in the middle of it has one reason. */
+  #explained(error: unknown): unknown {
+    return this.#destroyed ? new LifecycleError("fit: it was destroyed in the middle of it", { cause: error }) : error;
   }
 
   #alive(what: string): void {
