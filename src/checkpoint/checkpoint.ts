@@ -7,8 +7,8 @@ import type { GroupState, StateDict, TensorState } from "../engine/state.ts";
 import { CheckpointError } from "../errors.ts";
 import { fitTo } from "./fit.ts";
 import { JsonReader } from "./json-reader.ts";
-import { Allowance, quote, readSafetensors, type SafeTensor, writeSafetensors } from "./safetensors.ts";
-import { fromFloats, fromScalar, isScalar, toFloats, toScalar } from "./values.ts";
+import { Allowance, checkPairs, quote, readSafetensors, type SafeTensor, writeSafetensors } from "./safetensors.ts";
+import { checkOptions, checkState, fromFloats, fromScalar, isScalar, toFloats, toScalar } from "./values.ts";
 
 const FORMAT: StateDict["format"] = "webgpu-optim/state";
 const VERSION: StateDict["version"] = 1;
@@ -50,7 +50,12 @@ function fault(what: string): CheckpointError {
  * @throws {CheckpointError} for what the file cannot hold, such as a slot's name with a dot.
  */
 export function writeCheckpoint(state: StateDict, options: WriteOptions = {}): Uint8Array<ArrayBuffer> {
-  const { buffers = new Map<string, SafeTensor>(), metadata: further = new Map<string, string>() } = options;
+  const where = "writeCheckpoint";
+  checkState(where, "state", state);
+  checkOptions(where, options, ["buffers", "metadata"]);
+  const { buffers = [], metadata: further = [] } = options;
+  checkPairs(where, "buffers", buffers);
+  checkPairs(where, "metadata", further);
   const tensors: [string, SafeTensor][] = [];
   const grouped = new Set<string>();
   for (const name of state.groups.flatMap((group) => group.tensors)) {
@@ -143,7 +148,10 @@ function groupText(group: GroupState, state: StateDict): string {
  *
  * @throws {CheckpointError} for whatever is wrong with the file, and for what does not fit `like`.
  */
-export function readCheckpoint(file: ArrayBuffer | Uint8Array, { like }: ReadOptions = {}): Checkpoint {
+export function readCheckpoint(file: ArrayBuffer | Uint8Array, options: ReadOptions = {}): Checkpoint {
+  checkOptions("readCheckpoint", options, ["like"]);
+  const { like } = options;
+  if (like !== undefined) checkState("readCheckpoint", "like", like);
   const allowance = new Allowance(file?.byteLength ?? 0);
   const { tensors: entries, metadata } = readSafetensors(file, allowance);
   const text = (key: string): string => {

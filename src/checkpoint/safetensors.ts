@@ -82,6 +82,22 @@ export function quote(name: string): string {
   return JSON.stringify(name.length > 60 ? `${name.slice(0, 57)}...` : name);
 }
 
+/** @throws {CheckpointError} for an argument that does not fit. */
+export function need(fits: unknown, where: string, option: string, must: string, value: unknown): void {
+  if (!fits) throw new CheckpointError(`${where}: ${option} ${must}, got ${value === null ? "null" : typeof value}`);
+}
+
+export function checkTensor(where: string, name: string, tensor: SafeTensor): SafeTensor {
+  const fits = SIZES[tensor?.dtype] && Array.isArray(tensor.shape) && tensor.bytes instanceof Uint8Array;
+  need(fits, where, name, "must be { dtype, shape, bytes }", tensor);
+  return tensor;
+}
+
+/** A plain object is no list of pairs, a Map is. */
+export function checkPairs(where: string, option: string, pairs: Iterable<unknown>): void {
+  need(typeof pairs !== "string" && pairs?.[Symbol.iterator], where, option, "must be a Map, or [name, value]s", pairs);
+}
+
 /**
  * Reads a safetensors file. The tensors are views of `file`.
  *
@@ -91,8 +107,8 @@ export function readSafetensors(
   file: ArrayBuffer | Uint8Array,
   allowance: Allowance = new Allowance(file?.byteLength ?? 0),
 ): SafetensorsFile {
-  if (!(file instanceof Uint8Array || file instanceof ArrayBuffer))
-    throw fault(`a file must be an ArrayBuffer or a Uint8Array, got ${file === null ? "null" : typeof file}`);
+  const fits = file instanceof Uint8Array || file instanceof ArrayBuffer;
+  need(fits, "checkpoint", "a file", "must be an ArrayBuffer or a Uint8Array", file);
   const bytes = file instanceof Uint8Array ? file : new Uint8Array(file);
   if (bytes.length < 8) throw fault(`the file has ${bytes.length} bytes; 8 tell the length of the header`);
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
@@ -213,8 +229,13 @@ export function writeSafetensors(
   tensors: Iterable<readonly [name: string, tensor: SafeTensor]>,
   metadata: Iterable<readonly [key: string, value: string]> = [],
 ): Uint8Array<ArrayBuffer> {
+  const where = "writeSafetensors";
+  checkPairs(where, "tensors", tensors);
+  checkPairs(where, "metadata", metadata);
   // Wide elements first, so that all are aligned.
-  const entries = [...tensors].sort(([, a], [, b]) => SIZES[b.dtype] - SIZES[a.dtype]);
+  const entries = Array.from(tensors, ([name, tensor]) => [name, checkTensor(where, name, tensor)] as const).sort(
+    ([, a], [, b]) => SIZES[b.dtype] - SIZES[a.dtype],
+  );
   const names = new Set([METADATA]);
   let at = 0;
   const fields = entries.map(([name, { dtype, shape, bytes }]) => {
@@ -244,6 +265,7 @@ export function writeSafetensors(
 }
 
 function text(value: string): string {
+  need(typeof value === "string", "writeSafetensors", "a name or text", "must be a string", value);
   if (/\p{Surrogate}/u.test(value)) throw fault(`${quote(value)} has half a surrogate pair`);
   return JSON.stringify(value);
 }

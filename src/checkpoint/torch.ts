@@ -6,7 +6,8 @@ import type { HyperOptions, HyperValue } from "../engine/rule.ts";
 import type { GroupState, StateDict, TensorState } from "../engine/state.ts";
 import { CheckpointError } from "../errors.ts";
 import { fitTo } from "./fit.ts";
-import { quote } from "./safetensors.ts";
+import { need, quote } from "./safetensors.ts";
+import { checkOptions, checkState } from "./values.ts";
 
 /** A tensor of PyTorch, float32 and contiguous. */
 export interface TorchTensor {
@@ -80,6 +81,12 @@ function fault(where: string, what: string): CheckpointError {
   return new CheckpointError(`${where}: ${what}`);
 }
 
+function classOf(where: string, rule: string): TorchClass {
+  const found = Object.hasOwn(CLASSES, rule) ? CLASSES[rule] : undefined;
+  if (!found) throw fault(where, `PyTorch has no optimizer for the rule ${rule}`);
+  return found;
+}
+
 const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 const camel = (name: string): string => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
@@ -92,8 +99,8 @@ const camel = (name: string): string => name.replace(/_([a-z])/g, (_, letter: st
  * @throws {CheckpointError} for a rule, decay mode or option that PyTorch does not have.
  */
 export function toTorch(state: StateDict): TorchOptimizer {
-  const torchClass = Object.hasOwn(CLASSES, state.rule) ? CLASSES[state.rule] : undefined;
-  if (!torchClass) throw fault("toTorch", `PyTorch has no optimizer for the rule ${state.rule}`);
+  checkState("toTorch", "state", state);
+  const torchClass = classOf("toTorch", state.rule);
   const groups = state.groups.filter((group) => group.tensors.length > 0);
   const names = groups.flatMap((group) => group.tensors);
   const entries: Record<string, Record<string, TorchValue>> = {};
@@ -160,13 +167,18 @@ function toOptions(rule: string, { name, lr, weightDecay, decayMode, hyper }: Gr
  * @throws {CheckpointError} for whatever is missing, unknown, or of another shape.
  */
 export function fromTorch(torch: TorchStateDict, options: FromTorchOptions): StateDict {
+  const groupsFit =
+    Array.isArray(torch?.param_groups) && torch.param_groups.every(({ params: list }) => Array.isArray(list));
+  need(torch?.state && groupsFit, "fromTorch", "torch", "must be { state, param_groups }", torch);
+  checkOptions("fromTorch", options, ["names", "params", "like", "stepsApplied"]);
   const { names, params = {}, like } = options;
+  checkState("fromTorch", "like", like);
   const fail = (what: string): never => {
     throw fault("fromTorch", what);
   };
   const positions = torch.param_groups.flatMap((group) => group.params);
-  if (positions.length !== names.length || new Set(names).size !== names.length)
-    fail(`names must be ${positions.length} different ones, one for each parameter, got ${names.length}`);
+  if (positions.length !== names?.length || new Set(names).size !== names.length)
+    fail(`names must be ${positions.length} different ones, one for each parameter, got ${names?.length}`);
   if (positions.some((position, i) => position !== i)) fail("param_groups must number the parameters in order");
   for (const key of Object.keys(torch.state))
     if (String(Number(key)) !== key || names[Number(key)] === undefined) fail(`state: ${quote(key)} is no position`);
@@ -297,9 +309,11 @@ const NOT_OPTIONS = ["params", "param_names", "name", "foreach", "fused", "captu
  * Options of an element of `param_groups` in our words, for `setGroup`: `{ lr, weightDecay, decayMode, betas, ... }`.
  *
  * @param rule - name of the rule, `adamw`
+ * @throws {CheckpointError} for a rule that PyTorch does not have
  */
 export function fromTorchGroup(rule: string, group: TorchGroup): Record<string, HyperValue> {
-  const { decoupled_weight_decay: decoupled, ...rest } = group;
+  classOf("fromTorchGroup", rule);
+  const { decoupled_weight_decay: decoupled, ...rest } = group ?? {};
   const options: Record<string, HyperValue> = {};
   for (const [key, value] of Object.entries(rest)) {
     const plain = typeof value !== "object" || Array.isArray(value) ? (value as HyperValue) : numberOf(value);

@@ -1,10 +1,25 @@
 /** A tensor's bytes and the numbers they stand for. Files are little-endian, and so is every machine that runs a browser. */
+import type { StateDict } from "../engine/state.ts";
 import { CheckpointError } from "../errors.ts";
 import { fromBinary16 } from "../half.ts";
-import { type Allowance, quote, type SafeTensor } from "./safetensors.ts";
+import { type Allowance, checkTensor, need, quote, type SafeTensor } from "./safetensors.ts";
 
-/** Values as a tensor of a file; not copied. */
+/** @throws {CheckpointError} for the first key that is not known: what is misspelt must not be lost silently. */
+export function checkOptions(where: string, options: object, known: readonly string[]): void {
+  need(typeof options === "object" && options, where, "options", "must be an object", options);
+  for (const [key, value] of Object.entries(options))
+    need(known.includes(key), where, key, `is no option; known: ${known.join(", ")}`, value);
+}
+
+/** @throws {CheckpointError} for what was never a state dict. */
+export function checkState(where: string, option: string, state: StateDict): void {
+  need(Array.isArray(state?.groups) && state.tensors, where, option, "must be what stateDict() gave", state);
+}
+
+/** Values as a tensor of a file; not copied. @throws {CheckpointError} */
 export function fromFloats(shape: readonly number[], data: Float32Array): SafeTensor {
+  need(Array.isArray(shape), "fromFloats", "shape", "must be a list of numbers", shape);
+  need(data instanceof Float32Array, "fromFloats", "data", "must be a Float32Array", data);
   return { dtype: "F32", shape, bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
 }
 
@@ -14,7 +29,8 @@ export function fromFloats(shape: readonly number[], data: Float32Array): SafeTe
  * @param name - for messages
  * @throws {CheckpointError} for other types, whose values would be rounded.
  */
-export function toFloats({ dtype, bytes }: SafeTensor, name = "a tensor", allowance?: Allowance): Float32Array {
+export function toFloats(tensor: SafeTensor, name = "a tensor", allowance?: Allowance): Float32Array {
+  const { dtype, bytes } = checkTensor("toFloats", name, tensor);
   if (dtype === "F32") {
     if (bytes.byteOffset % 4 === 0) return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
     allowance?.spend(bytes.length);

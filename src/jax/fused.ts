@@ -55,8 +55,18 @@ export interface FusedTransformation {
  * `optax.adamw(...)` and its like, in one fused pass: `fused(adamw(), { lr: 3e-4, weightDecay: 0.1, clip: { globalNorm: 1 } })`.
  *
  * @param rule as of `createOptimizer`, and so are the options. Groups match paths: `layers.0.w`.
+ * @throws {OptionError} for options that `createOptimizer` takes and this does not; `init` finds whatever else is wrong with them
  */
 export function fused(rule: Rule, options: FusedOptions = {}): FusedTransformation {
+  if (typeof options !== "object" || options === null)
+    throw new OptionError("fused", "options", "must be an object", options);
+  if (Object.hasOwn(options, "params"))
+    throw new OptionError(
+      "fused",
+      "params",
+      "must not be given: init() takes them",
+      (options as { params: unknown }).params,
+    );
   return {
     init: (params) => openState({ ...options, rule }, params),
     update: (grads, state, params) => {

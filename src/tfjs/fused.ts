@@ -15,7 +15,7 @@ import type { AttachedParam, OptimizerOptions } from "../engine/options.ts";
 import type { Rule } from "../engine/rule.ts";
 import type { Schedule } from "../engine/schedules.ts";
 import type { StateDict, TensorState } from "../engine/state.ts";
-import { LifecycleError, StateDictError } from "../errors.ts";
+import { LifecycleError, OptionError, StateDictError } from "../errors.ts";
 import {
   type Backend,
   bufferOf,
@@ -31,7 +31,7 @@ import { pairsOf } from "./gradients.ts";
 import { type OpenEngine, openEngine } from "./open-engine.ts";
 import { Parking } from "./parking.ts";
 import { ruleOf } from "./rules.ts";
-import { assign, fromWeights, type NamedTensor, type Saved, toWeights } from "./weights.ts";
+import { assign, checkDict, fromWeights, type NamedTensor, type Saved, toWeights } from "./weights.ts";
 
 /** Everything that `createOptimizer` takes, but for the parameters and what serves half precision. */
 export type FusedOptions = Omit<OptimizerOptions, "rule" | "rules" | "params" | "lossScale" | "storage">;
@@ -220,6 +220,7 @@ export class FusedOptimizer extends Optimizer {
   async loadStateDict(dict: StateDict): Promise<void> {
     await this.ready();
     const { registeredVariables } = tfEngine();
+    checkDict(dict, registeredVariables);
     await this.#restore("loadStateDict", { iterations: dict.stepsApplied + dict.stepsSkipped, dict });
     tidy(() => {
       for (const [name, { param, shape }] of Object.entries(dict.tensors))
@@ -229,6 +230,8 @@ export class FusedOptimizer extends Optimizer {
 
   /** A new learning rate, for all groups, from the next step on. */
   setLearningRate(lr: number | Schedule): void {
+    // In changes of options, undefined is none.
+    if (lr === undefined) throw new OptionError("setLearningRate", "lr", "must be a number or a schedule", lr);
     this.set({ lr });
   }
 

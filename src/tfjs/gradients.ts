@@ -19,8 +19,14 @@ export function pairsOf(
   given: NamedTensorMap | readonly NamedTensor[],
   known: ReadonlyMap<string, readonly number[]>,
 ): Pair[] {
+  if (typeof given !== "object" || given === null)
+    throw new OptionError(where, "gradients", "must be tensors by name, or a list of { name, tensor }", given);
   const named = Array.isArray(given)
-    ? given.map((g: NamedTensor) => [g.name, g.tensor] as const)
+    ? given.map((g: NamedTensor, i) => {
+        if (typeof g?.name !== "string" || !("tensor" in g))
+          throw new OptionError(where, `gradients[${i}]`, "must be { name, tensor }", g);
+        return [g.name, g.tensor] as const;
+      })
     : Object.entries(given as NamedTensorMap);
   const { registeredVariables } = engine();
   const names = new Set<string>();
@@ -34,6 +40,7 @@ export function pairsOf(
     const { dtype, shape, size } = variable;
     if (dtype !== "float32") throw new OptionError(where, name, "must be float32", dtype);
     const of = `gradient of ${name}`;
+    if (gradient.isDisposed) throw new OptionError(where, of, "must not be disposed of", name);
     if (gradient.dtype !== "float32") throw new OptionError(where, of, "must be float32", gradient.dtype);
     if (gradient.shape.join() !== shape.join())
       throw new OptionError(where, of, `must have shape [${shape}]`, gradient.shape);

@@ -28,6 +28,14 @@ export async function openEngine(device: GPUDevice, options: Options): Promise<O
       "must not be given: variables of TensorFlow.js are float32",
       options.storage,
     );
+  const { orthogonalizes, name } = options.rule?.definition ?? {};
+  if (orthogonalizes)
+    throw new OptionError(
+      "fused",
+      "rule",
+      "must not be one that orthogonalizes matrices: variables come one by one",
+      name,
+    );
   const software = device.adapterInfo?.isFallbackAdapter === true;
   const params = [{ name: PLACEHOLDER, shape: [0] }];
   const engine = await createOptimizer(device, { ...withAnchor(options), params }, software ? {} : { chunk: CHUNK });

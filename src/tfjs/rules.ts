@@ -4,7 +4,11 @@ import { OptionError } from "../errors.ts";
 
 const known = new Map<string, RuleDefinition>();
 
-export function remember({ definition }: Rule): void {
+/** @throws {OptionError} */
+export function remember(rule: Rule): void {
+  const definition = rule?.definition;
+  if (typeof definition?.name !== "string")
+    throw new OptionError("loadable", "rules", "must be rules such as adamw()", rule);
   known.set(definition.name, definition);
 }
 

@@ -85,7 +85,9 @@ function plain(dict: StateDict, iterations: number): StateDict {
  * @throws {StateDictError}
  */
 export async function fromWeights(weights: readonly NamedTensor[], now: StateDict): Promise<Saved> {
-  if (weights[0]?.name !== ITERATIONS) throw new StateDictError([`the first weight must be ${ITERATIONS}`]);
+  if (weights?.[0]?.name !== ITERATIONS) throw new StateDictError([`the first weight must be ${ITERATIONS}`]);
+  const wrong = weights.findIndex((w) => typeof w?.name !== "string" || typeof w.tensor?.data !== "function");
+  if (wrong >= 0) throw new StateDictError([`weight ${wrong} must be { name, tensor }`]);
   const values = await Promise.all(weights.map((w) => w.tensor.data()));
   const iterations = values[0]?.[0] as number;
   let rest: Rest | undefined;
@@ -118,6 +120,18 @@ export async function fromWeights(weights: readonly NamedTensor[], now: StateDic
 }
 
 const NONE = new Float32Array(0);
+
+/** @throws {StateDictError} for what is no state dict, and where it has other parameters than the variables that exist. */
+export function checkDict(dict: StateDict, variables: Readonly<Record<string, Tensor>>): void {
+  if (dict?.format !== "webgpu-optim/state" || typeof dict.tensors !== "object" || dict.tensors === null)
+    throw new StateDictError(["must be what stateDict() gave"]);
+  const differences = Object.entries(dict.tensors).flatMap(([name, state]) => {
+    const variable = variables[name];
+    const fits = !variable || (state?.param instanceof Float32Array && state.param.length === variable.size);
+    return fits ? [] : [`tensors: ${name}: param must be a Float32Array of ${variable.size} elements`];
+  });
+  if (differences.length > 0) throw new StateDictError(differences);
+}
 
 /**
  * Which variable gets which state: by name; where a model has been loaded beside the one that was saved, its variables have other

@@ -212,6 +212,8 @@ describe("refused, with nothing taken over:", () => {
     const groups = [{ match: "w", betas: [0.9, 1.5] as [number, number] }];
     await expect(fused(adamw(), { groups }).init(params)).rejects.toThrow("betas[1] must be in [0, 1)");
     await expect(fused(adamw(), { lr: -1 }).init(params)).rejects.toThrow(OptionError);
+    expect(() => fused(adamw(), null as never)).toThrow("fused: options must be an object, got null");
+    expect(() => fused(adamw(), { params: [] } as never)).toThrow("fused: params must not be given: init() takes them");
     expect(params.w.refCount).toBe(1);
     expect(await valuesOf(params.w)).toEqual(ramp(3));
   });

@@ -8,12 +8,13 @@ import {
   decayGroups,
   type Figures,
   LifecycleError,
+  muon,
   OptionError,
   type Rule,
   StateDictError,
   sgd,
 } from "../../src/index.ts";
-import { type FusedOptimizer, type FusedOptions, fused } from "../../src/tfjs/index.ts";
+import { type FusedOptimizer, type FusedOptions, fused, loadable } from "../../src/tfjs/index.ts";
 import { testDevice } from "../browser/device.ts";
 import { ramp, tfjsBackend, valuesOf, variable } from "./tfjs-backend.ts";
 
@@ -234,6 +235,8 @@ test("refusals change nothing", async () => {
   apply(optimizer, step(1, "a"));
   const before = await current();
   const ones = tf.ones([8]);
+  const gone = tf.ones([8]);
+  gone.dispose();
   const list = (...names: string[]) => names.map((name) => ({ name, tensor: ones }));
   const refused: [() => void, RegExp][] = [
     [
@@ -243,6 +246,10 @@ test("refusals change nothing", async () => {
     [() => optimizer.applyGradients(list("a", "a")), /must name each variable once, got "a"/],
     [() => optimizer.applyGradients(list("a", "b")), /gradient of b must have shape \[5\], got \[8\]/],
     [() => optimizer.applyGradients({ a: ones, whole }), /whole must be float32, got "int32"/],
+    [() => optimizer.applyGradients({ a: gone }), /gradient of a must not be disposed of/],
+    [() => optimizer.applyGradients(null as never), /gradients must be tensors by name, or a list/],
+    [() => optimizer.applyGradients([{ nam: "a" }] as never), /gradients\[0\] must be \{ name, tensor \}/],
+    [() => optimizer.setLearningRate(undefined as never), /setLearningRate: lr must be a number or a schedule/],
   ];
   for (const [call, message] of refused) {
     expect(call).toThrow(OptionError);
@@ -264,6 +271,8 @@ test("bad options are refused by their names", async () => {
   await expect(fused(adamw(), { bogus: 1 } as FusedOptions)).rejects.toThrow(/bogus is no option/);
   await expect(fused(adamw(), { params: [] } as FusedOptions)).rejects.toThrow(/fused: params must not be given/);
   await expect(fused(adamw(), { lossScale: 8 } as FusedOptions)).rejects.toThrow(/fused: lossScale must not be given/);
+  await expect(fused(muon())).rejects.toThrow(/fused: rule must not be one that orthogonalizes matrices.*got "muon"/);
+  expect(() => loadable(adamw as never)).toThrow(/loadable: rules must be rules such as adamw\(\)/);
 });
 
 test("after dispose every call says so, and variables stay", async () => {
@@ -291,6 +300,16 @@ test("weights that do not fit are told in time", async () => {
   await momentum.setWeights(weights);
   expect(() => apply(momentum, step(2, "a", "b"))).toThrow(/exp_avg/);
   await expect(first.setWeights(weights.slice(1))).rejects.toThrow(/first weight must be iter/);
+  await expect(first.setWeights(null as never)).rejects.toThrow(/first weight must be iter/);
+  await expect(first.setWeights([weights[0]!, {} as never])).rejects.toThrow(/weight 1 must be \{ name, tensor \}/);
+  // Nothing is loaded in part: not the state without the variables either.
+  const saved = await first.stateDict();
+  const short = { ...saved.tensors, b: { ...saved.tensors.b!, param: new Float32Array(2) } };
+  await expect(first.loadStateDict({ ...saved, tensors: short })).rejects.toThrow(
+    /b: param must be a Float32Array of 5/,
+  );
+  await expect(first.loadStateDict({} as never)).rejects.toThrow(StateDictError);
+  expect(await first.stateDict()).toEqual(saved);
 });
 
 test("a state dict holds variables and state; another optimizer goes on from it, bit for bit", async () => {
