@@ -77,13 +77,15 @@ export async function createOptimizer(
   // Code that these options do not need is not loaded.
   const copies = parts.some(({ overrides }) => overrides.extraSlots.length > 0);
   const evaluates = settled.average !== undefined || rules.some(({ definition }) => definition.evaluates);
-  const [anchors, scaling, reporting, monitoring, evaluation] = await Promise.all([
+  const [anchors, scaling, reporting, monitoring, timing, evaluation] = await Promise.all([
     copies && import("./extra-slots.ts"),
     settled.lossScale && import("./loss-scaler.ts"),
     (settled.measures || settled.every > 0) && import("./reports.ts"),
     settled.every > 0 && import("./monitor.ts"),
+    settled.timing && import("../host/pass-timer.ts"),
     evaluates && import("../host/evaluation.ts"),
   ]);
+  if (timing) timing.checkTiming(WHERE, device);
   if (anchors) anchors.checkAnchors(WHERE, groups, tensors);
 
   const elements = tensors.reduce((n, t) => n + t.size, 0);
@@ -120,6 +122,8 @@ export async function createOptimizer(
       return opened;
     });
     const step = await inScopes(device, WHERE, () => {
+      const timer = timing ? new timing.PassTimer(device, label) : undefined;
+      undo.push(() => timer?.destroy());
       const made = new StepEncoder(device, memory, {
         label,
         limits,
@@ -143,6 +147,7 @@ export async function createOptimizer(
         averages: settled.lookahead !== undefined || settled.average !== undefined,
         measure: settled.measures ? { p: settled.clip.p, lossScale: scale ? (ownsScale ? 1 : 2) : 0 } : undefined,
         monitors: settled.every > 0,
+        timer,
         clipsValue: groups.some((g) => g.clipValue !== Infinity),
         accumulates: settled.microBatches > 1,
         unscale: settled.unscale,

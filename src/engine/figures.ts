@@ -43,6 +43,11 @@ export interface Figures extends NormFigures {
   readonly stepsSkipped: number;
   /** Dynamic loss scale used in this step; the static one, or 1, without. */
   readonly lossScale: number;
+  /**
+   * Milliseconds that the device took for the step itself, figures included and `record` not; of accumulated steps for the last
+   * micro-batch. Null without `monitor.timing`, and where the driver's timestamps cannot be. Browsers round it, by default to 0.1.
+   */
+  readonly gpuTime: number | null;
   /** Tensors that had a non-finite gradient since the figures before these. */
   readonly nonFiniteTensors: readonly string[];
   readonly groups: Readonly<Record<string, GroupFigures>>;
@@ -67,6 +72,7 @@ export interface FiguresContext {
   ) => { lr: number; weightDecay: number; fraction: number | null; dose: number | null };
   /** Bad steps by tensor, as of the figures before; brought up to date. */
   readonly badSteps: Uint32Array;
+  readonly gpuTime: number | null;
 }
 
 type Sums = {
@@ -131,6 +137,7 @@ export function decodeFigures(words: Words, at: FiguresContext): Figures {
     stepsApplied,
     stepsSkipped: head.skipped,
     lossScale: at.dynamicLossScale ? head.loss_scale : at.staticLossScale,
+    gpuTime: at.gpuTime,
     nonFiniteTensors,
     groups,
     tensors,

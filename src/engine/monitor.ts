@@ -1,12 +1,13 @@
 /** Brings figures back and delivers them. Loaded only where figures are wanted. */
+import type { PassTimer } from "../host/pass-timer.ts";
 import { ReadbackRing } from "../host/readback-ring.ts";
-import { FIGURES, TENSOR_FIGURES, Words } from "../kernels/layouts.ts";
+import { FIGURES, Words } from "../kernels/layouts.ts";
 import { FigureStream } from "./figure-stream.ts";
 import { decodeFigures, type FiguresContext } from "./figures.ts";
 
 /** What a monitor asks the optimizer for, when figures arrive. */
 export interface MonitorSource {
-  readonly context: Omit<FiguresContext, "badSteps">;
+  readonly context: Omit<FiguresContext, "badSteps" | "gpuTime">;
   /** Tells how many steps had been skipped after a step. */
   readonly learn: (step: number, skipped: number) => void;
   /** Tells that figures were brought back before the step they were wanted of had been submitted. */
@@ -18,15 +19,17 @@ export class Monitor {
   readonly stream: FigureStream = new FigureStream();
   readonly #device: GPUDevice;
   readonly #label: string;
+  readonly #timer: PassTimer | undefined;
   readonly #source: () => MonitorSource;
   #ring: ReadbackRing | undefined;
   #dropped = 0;
   #badSteps = new Uint32Array(0);
   #newest = 0;
 
-  constructor(device: GPUDevice, label: string, source: () => MonitorSource) {
+  constructor(device: GPUDevice, label: string, timer: PassTimer | undefined, source: () => MonitorSource) {
     this.#device = device;
     this.#label = label;
+    this.#timer = timer;
     this.#source = source;
   }
 
@@ -39,7 +42,7 @@ export class Monitor {
   resize(tensors: number, size: number): void {
     this.#dropped = this.dropped;
     this.#ring?.destroy();
-    this.#ring = new ReadbackRing(this.#device, this.#label, size, (data) => this.#deliver(data));
+    this.#ring = new ReadbackRing(this.#device, this.#label, size, (data) => this.#deliver(data, tensors));
     const badSteps = new Uint32Array(tensors);
     badSteps.set(this.#badSteps);
     this.#badSteps = badSteps;
@@ -65,7 +68,7 @@ export class Monitor {
     this.#ring?.destroy();
   }
 
-  #deliver(data: ArrayBuffer): void {
+  #deliver(data: ArrayBuffer, known: number): void {
     const words = new Words(data);
     const { step, skipped } = words.read(FIGURES, 0);
     const { context, learn, cameTooEarly } = this.#source();
@@ -76,9 +79,13 @@ export class Monitor {
     }
     this.#newest = step;
     learn(step, skipped);
-    const known = (words.u32.length - FIGURES.length) / TENSOR_FIGURES.length;
     this.stream.emit(
-      decodeFigures(words, { ...context, tensors: context.tensors.slice(0, known), badSteps: this.#badSteps }),
+      decodeFigures(words, {
+        ...context,
+        tensors: context.tensors.slice(0, known),
+        badSteps: this.#badSteps,
+        gpuTime: this.#timer?.milliseconds(data) ?? null,
+      }),
     );
   }
 }

@@ -123,8 +123,11 @@ export interface OptimizerOptions extends GroupOptions {
   lossScale?: number | LossScaleOptions | LossScaler;
   /** Sum gradients over so many calls of `step` before updating; a number means the mean of so many. */
   accumulate?: number | { microBatches: number; reduce?: "mean" | "sum" };
-  /** Compute figures every so many steps (default 1); without this option none are. */
-  monitor?: { every?: number };
+  /**
+   * Compute figures every so many steps (default 1); without this option none are. With `timing` (default false) they tell how
+   * long the device took, for which it needs the feature `timestamp-query`.
+   */
+  monitor?: { every?: number; timing?: boolean };
   /** Begins the label of every GPU object; default `optim`. */
   label?: string;
 }
@@ -163,6 +166,7 @@ export interface Settled extends StorageSettled, ScalingSettled {
   /** Gradients are measured before the update. */
   readonly measures: boolean;
   readonly every: number;
+  readonly timing: boolean;
 }
 
 const FLOAT32: StorageSettled = {
@@ -204,9 +208,10 @@ export function settle(options: OptimizerOptions, extras?: typeof import("./extr
   const where = rule?.definition.name ?? "rules";
   const { monitor, label = "optim" } = options;
   const clip = extras?.settleClip(where, options.clip) ?? NO_CLIPPING;
-  if (monitor !== undefined) checkKeys(where, "monitor", monitor, ["every"]);
-  const { every = 1 } = monitor ?? {};
+  if (monitor !== undefined) checkKeys(where, "monitor", monitor, ["every", "timing"]);
+  const { every = 1, timing = false } = monitor ?? {};
   checkNumber(where, "monitor.every", every, { min: 1, whole: true });
+  checkBoolean(where, "monitor.timing", timing);
   if (typeof label !== "string") throw new OptionError(where, "label", "must be a text", label);
 
   const gradients = extras?.settleScaling(where, options) ?? AS_THEY_ARE;
@@ -223,6 +228,7 @@ export function settle(options: OptimizerOptions, extras?: typeof import("./extr
     measures: normed || skipNonFinite,
     ...gradients,
     every: monitor === undefined ? 0 : every,
+    timing,
   };
 }
 

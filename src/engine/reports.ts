@@ -31,7 +31,8 @@ export class Reports {
     this.#label = settled.label;
     this.#buffers = step.buffers;
     this.#every = settled.every;
-    this.monitor = monitoring && new monitoring.Monitor(device, settled.label, () => this.#source(parts, timeline));
+    this.monitor =
+      monitoring && new monitoring.Monitor(device, settled.label, step.timer, () => this.#source(parts, timeline));
     if (settled.measures) {
       this.#skips = new ReadbackRing(device, settled.label, CONTROL.length * 4, (data) => {
         const { step, skipped } = new Words(data).read(CONTROL, 0);

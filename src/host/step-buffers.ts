@@ -24,6 +24,7 @@ const UNIFORM = 0x40;
 const STORAGE = 0x80;
 const COPY_SRC = 0x4;
 const COPY_DST = 0x8;
+const QUERY_RESOLVE = 0x200;
 
 /** The buffers of an optimizer's steps, and what is written to them. */
 export class StepBuffers {
@@ -46,7 +47,7 @@ export class StepBuffers {
   #partials!: GPUBuffer;
   /** `struct Control`: what the device has decided and counted. */
   control!: GPUBuffer;
-  /** `struct Figures` of the newest monitored step. */
+  /** `struct Figures` of the newest monitored step; with timing, its timestamps at the end. */
   figures!: GPUBuffer;
   /** Counts on when a buffer is replaced: bind groups of before are no longer right. */
   generation = 0;
@@ -95,15 +96,14 @@ export class StepBuffers {
     });
     this.#device.queue.writeBuffer(this.#windows, 0, words);
 
-    const { measure, monitors, clipsValue, workgroup, rules } = this.#options;
+    const { measure, monitors, clipsValue, workgroup, rules, timer } = this.#options;
     const sums = measure !== undefined || rules.some((r) => r.prepares || r.cautiousUpdates);
     const regions = monitors ? (clipsValue ? 3 : 2) : sums ? 1 : 0;
     this.#partials = this.#buffer("partials", regions * chunks.length * workgroup * 16, STORAGE);
-    this.figures = this.#buffer(
-      "figures",
-      (FIGURES.length + TENSOR_FIGURES.length * tensors.length) * 4,
-      STORAGE | COPY_SRC,
-    );
+    const figures = (FIGURES.length + TENSOR_FIGURES.length * tensors.length) * 4;
+    this.figures = timer
+      ? this.#buffer("figures", timer.sizeWith(figures), STORAGE | COPY_SRC | QUERY_RESOLVE)
+      : this.#buffer("figures", figures, STORAGE | COPY_SRC);
 
     const control = new Words(CONTROL.length + TENSOR_CONTROL.length * tensors.length);
     control.write(CONTROL, 0, { loss_scale: 1, clip: 1 });

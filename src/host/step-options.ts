@@ -3,6 +3,7 @@ import type { Matrices } from "../kernels/newton-schulz-plan.ts";
 import type { RuleVariant, SharedOptions } from "../kernels/stage.ts";
 import type { Limits } from "./limits.ts";
 import type { Tensor } from "./memory.ts";
+import type { PassTimer } from "./pass-timer.ts";
 
 /** One of the rules: its kernels, and what it makes of tensors. */
 export interface RuleKernels extends RuleVariant {
@@ -30,6 +31,8 @@ export interface StepOptions extends SharedOptions {
   /** Parameters are averaged over the steps. */
   readonly averages: boolean;
   readonly monitors: boolean;
+  /** Of monitored steps. */
+  readonly timer: PassTimer | undefined;
   readonly accumulates: boolean;
   /** What raw gradients are multiplied by where nothing is measured, and so `control` decides nothing. */
   readonly unscale: number;

@@ -7,6 +7,7 @@ import type { Variant } from "../kernels/stage.ts";
 import { Bindings } from "./bindings.ts";
 import type { Memory, Tensor, Window } from "./memory.ts";
 import type { NewtonSchulz } from "./newton-schulz.ts";
+import type { PassTimer } from "./pass-timer.ts";
 import { Stages, serves } from "./stages.ts";
 import { HEADER_STRIDE, StepBuffers } from "./step-buffers.ts";
 import type { RuleKernels, StepOptions } from "./step-options.ts";
@@ -80,6 +81,10 @@ export class StepEncoder {
     }
   }
 
+  get timer(): PassTimer | undefined {
+    return this.#options.timer;
+  }
+
   /** Forgets what was made for windows that do not join after all. */
   drop(windows: readonly Window[]): void {
     for (const window of windows) {
@@ -90,9 +95,10 @@ export class StepEncoder {
 
   /** Records one step. */
   encode(encoder: GPUCommandEncoder, { slot, figures, accumulate, update }: StepPlan): void {
-    const { label, measure, rules } = this.#options;
+    const { label, measure, rules, timer } = this.#options;
+    const timed = figures ? timer : undefined;
     this.buffers.encodeTensors(encoder);
-    const pass = encoder.beginComputePass({ label: `${label} step` });
+    const pass = encoder.beginComputePass({ label: `${label} step`, ...(timed && { timestampWrites: timed.writes }) });
     if (accumulate !== "no") this.#overWindows(pass, slot, accumulate === "first" ? "accumulate first" : "accumulate");
     if (update) {
       if (measure) {
@@ -108,6 +114,7 @@ export class StepEncoder {
       if (figures) this.#once(pass, slot, "summarize");
     }
     pass.end();
+    timed?.resolve(encoder, this.buffers.figures);
   }
 
   /** Records what rules do beside steps: an estimate from the gradients as they are now, or the parameters to evaluate. */
@@ -179,5 +186,6 @@ export class StepEncoder {
   destroy(): void {
     this.drop([...this.#newtonSchulz.keys()]);
     this.buffers.destroy();
+    this.#options.timer?.destroy();
   }
 }

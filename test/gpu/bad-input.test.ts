@@ -202,6 +202,7 @@ const optionRows: Row[] = [
   ...each("sgd: monitor", NO_OBJECTS, monitored),
   ...each("sgd: monitor.every", [...NO_COUNTS, null], (every) => monitored({ every })),
   ["sgd: monitor.interval", "2", () => monitored({ interval: 2 })],
+  ...each("sgd: monitor.timing", [1, "yes", null], (timing) => monitored({ timing })),
   ...each("sgd: label", NO_TEXTS, (label) => create({ label })),
   ...each("createOptimizer: tuning", NO_OBJECTS, (tuning) => create({}, tuning)),
   ...each("createOptimizer: tuning.chunk", [0, -64, 63, 100, NAN, INF, "64", null], (chunk) => create({}, { chunk })),
