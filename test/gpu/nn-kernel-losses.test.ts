@@ -70,6 +70,34 @@ describe("cross-entropy", () => {
     });
   });
 
+  it("weighs every token of a batch of more than a workgroup goes through at once", async () => {
+    const device = await testDevice();
+    const [samples, tokens, classes] = [40, 31, 4];
+    const shape = { rows: rowsOf(samples), tokens, classes };
+    const logits = values(1, samples * tokens * classes);
+    const pick = picker(11, 1);
+    const labels = Uint32Array.from({ length: samples * tokens }, () => pick(0, classes - 1));
+    // What is of a class without weight does not count, as with torch's ignore_index.
+    const weights = Float32Array.of(0.5, 0, 2, 3);
+    const loss = await crossEntropy(device, "loss", shape, { classWeights: true });
+    const metrics = await batchMetrics(device, "metrics", shape);
+    const own = {
+      ...buffersOf(device, samples, samples * tokens),
+      logits: { buffer: uploadActivation(device, "logits", logits, samples, tokens * classes) },
+      labels: { buffer: upload(device, "labels", labels) },
+      classWeights: { buffer: upload(device, "weights", weights) },
+    };
+    const logitsGradient = dirty(device, samples, tokens * classes);
+    run(device, [loss.on({ ...own, logitsGradient }), metrics.on(own)]);
+    const record = await recordOf(device, own.records);
+    expectTwin("loss", [record.loss], [twin.crossEntropy(logits, labels, weights, 0)], samples * tokens);
+    const dz = await readActivation(device, logitsGradient.buffer, samples, tokens * classes);
+    labels.forEach((label, t) => {
+      const slopes = dz.subarray(t * classes, (t + 1) * classes);
+      expect(slopes.every((d) => d === 0)).toBe(label === 1);
+    });
+  });
+
   it("huge logits neither overflow nor give the logarithm of 0", async () => {
     const device = await testDevice();
     const shape = { rows: 8, classes: 3 };

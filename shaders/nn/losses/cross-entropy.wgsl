@@ -24,7 +24,8 @@ override SMOOTHING: f32 = 0.0;
 #import class-weights
 
 @compute @workgroup_size(WORKGROUP_SIZE)
-fn cross_entropy(@builtin(global_invocation_id) id: vec3u) {
+fn cross_entropy(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let total = total_weight(batch.count * TOKENS, lane);
   let index = flat_index(id);
   let row = index / TOKENS;
   if (row >= ROWS) { return; }
@@ -61,7 +62,6 @@ fn cross_entropy(@builtin(global_invocation_id) id: vec3u) {
   }
   let label = labels[index];
   let tokens = f32(batch.count * TOKENS);
-  let total = total_weight(batch.count * TOKENS);
   let sharp = (1.0 - SMOOTHING) * class_weight(label);
   let spread = SMOOTHING / f32(CLASSES);
   let share = (sharp + spread * weights) / sum;

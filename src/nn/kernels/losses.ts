@@ -80,7 +80,7 @@ export function crossEntropy(
     STRIDE: 4 * quadsOf(tokens * classes),
     SMOOTHING: labelSmoothing,
   };
-  const imports = { ...FLAT_INDEX, ...BATCH_IMPORTS, "class-weights": weights };
+  const imports = { ...FLAT_INDEX, ...BATCH_IMPORTS, ...SUM_OF_ALL, "class-weights": weights };
   return Operation.compile(device, label, kernel, imports, constants, grid);
 }
 

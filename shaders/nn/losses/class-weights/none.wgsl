@@ -3,6 +3,6 @@ fn class_weight(c: u32) -> f32 {
   return 1.0;
 }
 
-fn total_weight(tokens: u32) -> f32 {
+fn total_weight(tokens: u32, lane: u32) -> f32 {
   return f32(tokens);
 }
