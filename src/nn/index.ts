@@ -19,7 +19,8 @@ export {
   xavierUniform,
   zeros,
 } from "./init.ts";
-export type { BackwardSite, BufferDef, Inferred, Layer, ParamDef, Place, Site, Steps } from "./layer.ts";
+export type { Steps } from "./kernels/steps.ts";
+export type { BackwardSite, BufferDef, Inferred, Layer, ParamDef, Place, Site } from "./layer.ts";
 export { Region } from "./layer.ts";
 export { gelu, leakyRelu, relu, sigmoid, silu, tanh } from "./layers/activations.ts";
 export { type BatchNormOptions, batchNorm, type NormOptions } from "./layers/batch-norm.ts";

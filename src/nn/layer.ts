@@ -4,8 +4,9 @@
  */
 import type { BufferSlice } from "../engine/options.ts";
 import { quadsOf } from "./activation.ts";
-import type { Dispatch, Operation } from "./dispatch.ts";
+import type { Operation } from "./dispatch.ts";
 import type { Initializer } from "./init.ts";
+import type { Steps } from "./kernels/steps.ts";
 import type { ByteInput } from "./linear.ts";
 import { type Shape, sizeOf } from "./shape.ts";
 
@@ -27,12 +28,6 @@ export function activationBytes(rows: number, shape: Shape): number {
 
 /** Memory of the plan, or somebody's buffer. */
 export type Place = Region | BufferSlice;
-
-/** Kernels that need several dispatches, with room for what lies between them. */
-export interface Steps<Name extends string> {
-  readonly scratchBytes: number;
-  on(buffers: Readonly<Record<Name | "scratch", BufferSlice>>): readonly Dispatch[];
-}
 
 /** What can be recorded. */
 export type Runnable<Name extends string> = Operation<Name> | Steps<Name>;

@@ -83,6 +83,19 @@ it("a checkpoint that is refused leaves no buffer behind", async () => {
   expect(counter.stop()).toMatchObject({ liveBuffers: 0, liveBytes: 0 });
 });
 
+it("a device that is lost in the middle ends it with a LifecycleError, and so does reading a plan on it", async () => {
+  const device = await testDevice({ fresh: true });
+  const training = await train({ ...small(device), epochs: 500 });
+  const running = training.finish();
+  running.catch(() => {});
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  device.destroy();
+  await expect(running).rejects.toBeInstanceOf(LifecycleError);
+  await expect(training.plan.readRecord()).rejects.toBeInstanceOf(LifecycleError);
+  await expect(training.checkpoint()).rejects.toBeInstanceOf(LifecycleError);
+  training.destroy();
+});
+
 describe("destroyed in the middle", () => {
   it("by its own loop, it ends with a LifecycleError", async () => {
     const training = await train({ ...small(await testDevice()), epochs: 50 });

@@ -191,6 +191,39 @@ describe("data", () => {
     if (kind === "a source") expect(asked.reduce((sum, n) => sum + n, 0)).toBe(2 * SAMPLES);
   });
 
+  it("in several parts of 8 MiB, cut in the middle of one and resumed, gives the same bits", async () => {
+    const device = await testDevice();
+    const [side, count] = [240, 230];
+    const input = new Uint8Array(count * side * side);
+    for (let k = 0; k < input.length; k++) input[k] = Math.imul(k, 0x9e3779b1) >>> 24;
+    const target = Uint8Array.from({ length: count }, (_, k) => k % CLASSES);
+    const asked: number[] = [];
+    const read = async (indices: Uint32Array): Promise<DataSet> => {
+      asked.push(indices.length);
+      const rows = new Uint8Array(indices.length * side * side);
+      for (const [k, index] of indices.entries())
+        rows.set(input.subarray(index * side * side, (index + 1) * side * side), k * side * side);
+      return { input: rows, target: Uint8Array.from(indices, (index) => target[index]!) };
+    };
+    const large = { ...options(device), stored: [side, side] as const, test: { input, target } };
+    const resident = await run({ ...large, data: { input, target } });
+    let resume: FitCheckpoint | undefined;
+    const save = (checkpoint: FitCheckpoint) => {
+      resume ??= checkpoint;
+    };
+    const data = { count, read };
+    const streamed = await run({ ...large, data, test: data, checkpoints: { every: 11, save } });
+    // Losses come back in other bunches, as parts end.
+    const told = ({ seen, end }: typeof resident) => [recordsOf(seen), seen.filter((e) => e.kind === "epoch"), end];
+    expect(told(streamed)).toEqual(told(resident));
+    // 9 batches of 16 to a part: two parts an epoch, and each is read as often as it is needed.
+    expect(asked.filter((n) => n === 144)).toHaveLength(4);
+    expect(asked.filter((n) => n === 86)).toHaveLength(4);
+    const resumed = await run({ ...large, data, test: data, resume: resume! });
+    expect(resumed.end).toEqual(resident.end);
+    expect(recordsOf(resumed.seen)).toEqual(recordsOf(resident.seen).slice(11));
+  });
+
   it("of bytes stand for values where the loss wants them, and the input may be the target", async () => {
     const device = await testDevice();
     const model = sequential([6], [linear(6, { bias: false })]);

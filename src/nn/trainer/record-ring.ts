@@ -1,4 +1,5 @@
 /** Brings batch records back: buffers that are filled in turn, in the submissions of the batches themselves. */
+import { LifecycleError } from "../../errors.ts";
 import { type BatchRecord, decodeRecords, RECORD_BYTES } from "../batch.ts";
 import type { Plan } from "../plan.ts";
 
@@ -66,6 +67,8 @@ export class RecordRing {
 
 async function readRecords(buffer: GPUBuffer, count: number): Promise<BatchRecord[]> {
   const bytes = count * RECORD_BYTES;
-  await buffer.mapAsync(MODE_READ, 0, bytes);
+  await buffer.mapAsync(MODE_READ, 0, bytes).catch((cause) => {
+    throw new LifecycleError("fit: the device was lost while losses were read", { cause });
+  });
   return decodeRecords(buffer.getMappedRange(0, bytes).slice(0));
 }
