@@ -38,6 +38,12 @@ const MODES: DecayMode[] = ["coupled", "decoupled", "scheduled", "independent", 
 /** Below this power of ten a weight decay is none. */
 const NO_DECAY = -5;
 
+/** What keys do to an exponent: a step of about 12 %, or a factor of 10. */
+const KEYS: Readonly<Record<string, number>> = {
+  ...{ ArrowRight: 0.05, ArrowUp: 0.05, ArrowLeft: -0.05, ArrowDown: -0.05 },
+  ...{ PageUp: 1, PageDown: -1, Home: Number.NEGATIVE_INFINITY, End: Number.POSITIVE_INFINITY },
+};
+
 /** What a change of a knob asks for. */
 export type Change = "lr" | "weightDecay" | "optimizer";
 
@@ -185,7 +191,27 @@ function numberOf(weightDecay: number | Schedule | undefined): number {
 
 /** Lets a controller of a power of ten show the number itself. */
 function showPower(controller: ReturnType<GUI["add"]>, label: string, nothing: number, onChange: () => void): void {
-  const show = (exponent: number) => controller.name(`${label} ${short(power(exponent, nothing))}`);
+  // lil-gui's slider is a plain element: what the box would be for keyboards and screen readers, it has to be.
+  const slider = controller.domElement.querySelector<HTMLElement>(".lil-slider")!;
+  const { _min: min, _max: max } = controller as unknown as { _min: number; _max: number };
+  Object.assign(slider, {
+    tabIndex: 0,
+    role: "slider",
+    ariaLabel: label,
+    ariaValueMin: `${min}`,
+    ariaValueMax: `${max}`,
+  });
+  slider.addEventListener("keydown", (event) => {
+    const step = KEYS[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    controller.setValue(Math.min(max, Math.max(min, controller.getValue() + step)));
+  });
+  const show = (exponent: number) => {
+    const text = short(power(exponent, nothing));
+    controller.name(`${label} ${text}`);
+    Object.assign(slider, { ariaValueNow: exponent.toFixed(2), ariaValueText: text });
+  };
   controller.onChange((exponent: number) => {
     show(exponent);
     onChange();

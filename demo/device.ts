@@ -7,7 +7,7 @@ export interface PageDevice {
 }
 
 /** @throws Error whose message is to be shown */
-export async function openDevice(): Promise<PageDevice> {
+export async function findAdapter(): Promise<GPUAdapter> {
   if (!isSecureContext) {
     throw new Error(
       `WebGPU needs a secure context, and ${location.origin} is none.\nOpen this page over https, or on this computer under http://localhost.`,
@@ -24,6 +24,12 @@ export async function openDevice(): Promise<PageDevice> {
       "This browser has WebGPU, but found no GPU that it trusts.\nLook at chrome://gpu. On Linux start Chrome with --enable-unsafe-webgpu --enable-features=Vulkan.",
     );
   }
+  return adapter;
+}
+
+/** @throws as {@link findAdapter} */
+export async function openDevice(): Promise<PageDevice> {
+  const adapter = await findAdapter();
   const device = await adapter.requestDevice({ label: "demo" });
   const { description, vendor, architecture } = adapter.info;
   const name = description || [vendor, architecture].filter(Boolean).join(" ") || "an unnamed GPU";

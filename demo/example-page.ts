@@ -3,6 +3,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { pageMain } from "../test/browser/page.ts";
 import { cssColor } from "./css-color.ts";
+import { findAdapter } from "./device.ts";
 
 export interface ExamplePage {
   readonly canvas: HTMLCanvasElement;
@@ -23,6 +24,8 @@ const find = (id: string) => document.getElementById(id) as HTMLElement;
 export function examplePage<R>(steps: number, run: (page: ExamplePage, steps: number) => Promise<R>): Promise<void> {
   return pageMain<{ steps?: number } | null, R>(async ({ parameters }) => {
     try {
+      // Frameworks say less about why there is no WebGPU, and some load megabytes first.
+      await findAdapter();
       return await run(openPage(), parameters?.steps ?? steps);
     } catch (error) {
       const notice = find("notice");

@@ -1,7 +1,8 @@
 /** The live page: trains an example, shows how it goes, and does what its buttons and knobs say. */
 import type { Figures } from "../src/index.ts";
-import { type Evaluation, writeFitCheckpoint } from "../src/nn/index.ts";
+import type { Evaluation } from "../src/nn/index.ts";
 import { Charts, short } from "./charts.ts";
+import { makeOpenButton, makeSaveButton, type OpenedFile } from "./checkpoint-buttons.ts";
 import { type Change, Controls } from "./controls.ts";
 import { CATALOGUE, type CatalogueEntry, type ExampleName } from "./examples/catalogue.ts";
 import { findExample, type Loaded } from "./examples/example.ts";
@@ -58,7 +59,7 @@ export class LivePage {
   #running = true;
   #stopping = false;
   /** What waits for the batches under way. */
-  #wish: "optimizer" | "reset" | undefined;
+  #wish: "optimizer" | "reset" | OpenedFile | undefined;
   #wake = () => {};
   #hint = "";
   /** When the page was drawn last while training, and samples since then. */
@@ -213,17 +214,21 @@ export class LivePage {
     training.optimizer.setGroup("decay", { weightDecay: this.#controls.weightDecay });
   }
 
-  async #grant(wish: "optimizer" | "reset"): Promise<void> {
+  async #grant(wish: "optimizer" | "reset" | OpenedFile): Promise<void> {
     this.#wish = undefined;
     const network = this.#network;
     if (wish === "reset") {
       await network.restart(this.#controls.choice(0));
-      this.#history = emptyHistory();
-      this.#figures = undefined;
-      this.#test = undefined;
-      this.#stopping = false;
-      this.#picturesDue = 0;
-      this.#hint = "";
+      this.#forget();
+    } else if (typeof wish === "object") {
+      try {
+        await network.open(wish.checkpoint, (offset) => this.#controls.choice(offset));
+        this.#forget();
+        this.#hint = `${wish.name} goes on from step ${this.#steps}, with the knobs as they are.`;
+      } catch (error) {
+        this.#hint = `${wish.name}: ${error instanceof Error ? error.message : error}`;
+        return;
+      }
     } else {
       await network.replaceOptimizer(this.#controls.choice(this.#steps));
       this.#hint = "A new optimizer goes on from these weights; its moments begin at zero.";
@@ -231,6 +236,16 @@ export class LivePage {
     // What the knobs have said in the meantime.
     this.#setRates();
     this.#listen();
+  }
+
+  /** Another run begins. */
+  #forget(): void {
+    this.#history = emptyHistory();
+    this.#figures = undefined;
+    this.#test = undefined;
+    this.#stopping = false;
+    this.#picturesDue = 0;
+    this.#hint = "";
   }
 
   #listen(): void {
@@ -264,19 +279,15 @@ export class LivePage {
       this.#wish = "reset";
       this.#running = false;
     });
-    const save = find<HTMLButtonElement>("save");
-    save.addEventListener("click", async () => {
-      save.disabled = true;
-      try {
-        const checkpoint = await this.#network.training.checkpoint();
-        const link = document.createElement("a");
-        link.href = URL.createObjectURL(new Blob([writeFitCheckpoint(checkpoint)]));
-        link.download = `${this.#name}-step-${checkpoint.step}.safetensors`;
-        link.click();
-        URL.revokeObjectURL(link.href);
-      } finally {
-        save.disabled = false;
-      }
+    makeSaveButton(find("save"), this.#name, () => this.#network.training.checkpoint());
+    const opened = (file: OpenedFile) => {
+      this.#wish = file;
+      this.#running = false;
+      this.#wake();
+    };
+    makeOpenButton(find("open"), find("file"), opened, (reason) => {
+      this.#hint = reason;
+      this.#wake();
     });
   }
 

@@ -1,5 +1,5 @@
 /** What the live page trains: an example, through `fit`, with an optimizer that can be exchanged on the way. */
-import { createOptimizer, type OptimizerOptions, type ParamSpec } from "../src/index.ts";
+import { createOptimizer, type Optimizer, type OptimizerOptions, type ParamSpec } from "../src/index.ts";
 import { compile, type FitCheckpoint, type Training, fit as train } from "../src/nn/index.ts";
 import type { Loaded, Recipe } from "./examples/example.ts";
 
@@ -16,6 +16,9 @@ export interface LiveSubject {
   /** Ends after so many steps; default never. */
   readonly maxSteps?: number;
 }
+
+/** What a new training goes on from. */
+type Resume = (optimizer: Optimizer) => Promise<FitCheckpoint>;
 
 /** Samples one after the other, as the model takes them. */
 export type Samples = Uint8Array | Float32Array | Uint32Array;
@@ -64,7 +67,22 @@ export class LiveTraining {
     const params = Object.entries(checkpoint.optimizer.tensors).map(([name, { shape, param }]) => ({
       ...{ name, shape, data: param },
     }));
-    await this.#rebuild(params, choice, checkpoint);
+    await this.#rebuild(params, choice, async (optimizer) => ({
+      ...checkpoint,
+      // Its parameters are those of the checkpoint already.
+      optimizer: await optimizer.stateDict(),
+    }));
+  }
+
+  /**
+   * Goes on from a checkpoint, with an optimizer of its rule. Not while it is iterated.
+   *
+   * @throws CheckpointError, StateDictError where it is of another example or rule; the training is the old one then
+   */
+  async open(checkpoint: FitCheckpoint, choice: (offset: number) => LiveChoice): Promise<void> {
+    const offset = checkpoint.step - checkpoint.optimizer.stepsApplied;
+    await this.#rebuild(this.subject.recipe.model.init(this.subject.seed), choice(offset), async () => checkpoint);
+    this.offset = offset;
   }
 
   /** What the model makes of samples, as in tests: with averaged parameters where there are some. */
@@ -91,15 +109,15 @@ export class LiveTraining {
     return all;
   }
 
-  async #rebuild(params: readonly ParamSpec[], choice: LiveChoice, from?: FitCheckpoint): Promise<void> {
+  async #rebuild(params: readonly ParamSpec[], choice: LiveChoice, resume?: Resume): Promise<void> {
     const old = this.#training;
-    await this.#build(params, choice, from);
+    await this.#build(params, choice, resume);
     old.destroy();
     old.plan.destroy();
     old.optimizer.destroy();
   }
 
-  async #build(params: readonly ParamSpec[], choice: LiveChoice, from?: FitCheckpoint): Promise<void> {
+  async #build(params: readonly ParamSpec[], choice: LiveChoice, resume?: Resume): Promise<void> {
     const { device, recipe, loaded, batchSize, seed, maxSteps } = this.subject;
     const { model, loss, bytes, optimizer: _, ...schedule } = recipe;
     const optimizer = await createOptimizer(device, {
@@ -108,14 +126,19 @@ export class LiveTraining {
     });
     const plan = await compile(device, model, { batchSize, loss, optimizer, ...(bytes && { bytes }) });
     const controller = new AbortController();
-    this.#training = await train({
-      ...schedule,
-      ...{ plan, seed, data: loaded.data, test: loaded.test, epochs: NO_END, evaluateEvery: NO_END },
-      signal: controller.signal,
-      ...(maxSteps !== undefined && { maxSteps }),
-      // Everything but the optimizer, whose parameters are those of the checkpoint already.
-      ...(from && { resume: { ...from, optimizer: await optimizer.stateDict() } }),
-    });
+    try {
+      this.#training = await train({
+        ...schedule,
+        ...{ plan, seed, data: loaded.data, test: loaded.test, epochs: NO_END, evaluateEvery: NO_END },
+        signal: controller.signal,
+        ...(maxSteps !== undefined && { maxSteps }),
+        ...(resume && { resume: await resume(optimizer) }),
+      });
+    } catch (error) {
+      plan.destroy();
+      optimizer.destroy();
+      throw error;
+    }
     this.#controller = controller;
     this.offset = this.#training.step;
   }

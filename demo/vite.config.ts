@@ -1,4 +1,6 @@
 /** `npm run dev` serves this folder; `vite build demo` makes a folder for any static host. */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { defineConfig, type Plugin } from "vite";
 import { fashionRoutes, mnistRoutes } from "./mnist-files.ts";
 
@@ -24,10 +26,17 @@ function images(): Plugin {
   };
 }
 
+const pages = readdirSync(import.meta.dirname).filter((file) => file.endsWith(".html"));
+
 export default defineConfig({
   // Relative, so that a build works below any path.
   base: "./",
   plugins: [images()],
   server: { fs: { allow: [".."] } },
-  build: { outDir: "../out/demo", emptyOutDir: true, chunkSizeWarningLimit: 1000 },
+  build: {
+    outDir: "../out/demo",
+    emptyOutDir: true,
+    chunkSizeWarningLimit: 3000,
+    rolldownOptions: { input: pages.map((file) => join(import.meta.dirname, file)) },
+  },
 });

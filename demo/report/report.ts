@@ -47,3 +47,6 @@ const panel = (title: string, table: HTMLTableElement) => {
 };
 panel("Tensors, last monitored step", htmlTable(TENSOR_HEADINGS, tensorRows(log.last, log.history)));
 panel("Groups, last monitored step", htmlTable(GROUP_HEADINGS, groupRows(log.last)));
+const words =
+  "Trained by webgpu-optim with WebGPU in headless Chrome; every update is one fused pass over the parameters.";
+element(document.body, "footer", "", words);

@@ -139,3 +139,57 @@ test("pause, another rule, go on, reset, start, stop", { timeout: 100_000 }, asy
   expect(outcome.last).toBeLessThan(outcome.first);
   expect(outcome.test!.count).toBe(4096);
 });
+
+test("what Save gives Open goes on from; another file is refused by name", { timeout: 100_000 }, async () => {
+  const epoch = (page: Page) => textOf(page, "#tiles b");
+  const until = (page: Page, what: string) => page.waitForFunction(what, { timeout: 30_000 });
+  // As the dialog would give it.
+  const choose = (page: Page, what: string) =>
+    page.evaluate(`{
+      const files = new DataTransfer();
+      files.items.add(new File([${what}], "run.safetensors"));
+      const input = document.getElementById("file");
+      input.files = files.files;
+      input.dispatchEvent(new Event("change"));
+    }`);
+  const outcome = await visit({
+    ...{ name: "regression", width: 1280, parameters: {} },
+    meanwhile: async (page) => {
+      await until(page, "document.getElementById('main')?.hidden === false");
+      await until(page, "parseFloat(document.querySelector('#tiles b').textContent) >= 1");
+      await page.click("#run");
+      await page.evaluate(`{
+        const make = URL.createObjectURL;
+        URL.createObjectURL = (blob) => make.call(URL, (window.saved = blob));
+      }`);
+      await until(page, "document.querySelector('#run').textContent === 'Go on'");
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const saved = await epoch(page);
+      await page.click("#save");
+      await until(page, "window.saved !== undefined");
+      await page.click("#reset");
+      await until(page, "document.querySelector('#tiles b').textContent === '0.0 of 60'");
+      await choose(page, "'nothing of ours'");
+      await until(page, "document.querySelector('#hint').textContent.startsWith('run.safetensors: checkpoint:')");
+      await choose(page, "window.saved");
+      await until(page, "document.querySelector('#hint').textContent.startsWith('run.safetensors goes on from step')");
+      expect(await epoch(page)).toBe(saved);
+      expect(await textOf(page, "#run")).toBe("Go on");
+      // The state of Adam is no state of Lion.
+      await page.select("#controls select", "Lion");
+      await until(page, "document.querySelector('#hint').textContent.startsWith('A new optimizer')");
+      await choose(page, "window.saved");
+      await until(page, "document.querySelector('#hint').textContent.includes('rule must be lion')");
+      expect(await epoch(page)).toBe(saved);
+      await page.focus("#controls .lil-slider");
+      const before = await page.$eval("#controls .lil-slider", (slider) => slider.ariaValueText);
+      await page.keyboard.press("PageDown");
+      const after = await page.$eval("#controls .lil-slider", (slider) => slider.ariaValueText);
+      expect(Number(after)).toBeCloseTo(Number(before) / 10, 5);
+      await page.click("#run");
+      await until(page, `document.querySelector('#tiles b').textContent !== '${saved}'`);
+      await page.click("#stop");
+    },
+  });
+  expect(outcome.test!.count).toBe(4096);
+});
