@@ -69,12 +69,10 @@ export const charlm: Example = {
 };
 
 /** What the model takes to be most likely, character by character. */
-async function continuation({ plan }: Training, begin: string, length: number): Promise<string> {
+async function continuation(training: Training, begin: string, length: number): Promise<string> {
   let text = begin;
   while (text.length < begin.length + length) {
-    plan.write(tokensOf(text.slice(-CONTEXT)));
-    plan.evaluateBatch({ count: 1 });
-    const logits = await plan.readOutput(1);
+    const logits = await training.predict(tokensOf(text.slice(-CONTEXT)));
     text += ALPHABET[logits.indexOf(Math.max(...logits))];
   }
   return text;

@@ -178,7 +178,7 @@ export class Plan<Source extends TensorSource = Optimizer> {
     this.#alive();
     const { model, rows, device } = this;
     const { input: kind, target: targets } = this.kinds;
-    const samples = this.#samplesOf(input);
+    const samples = this.#samplesOf(input, this.batchSize);
     if (kind === "tokens") checkIndices("plan", "input", input, model.vocabulary);
     const packedInput = packRows("input", kind, input, rows, sizeOf(model.input));
     const packedTarget = target && this.#packTarget(targets, target, samples);
@@ -187,16 +187,13 @@ export class Plan<Source extends TensorSource = Optimizer> {
     this.#written = samples;
   }
 
-  #samplesOf(input: ArrayLike<number>): number {
+  #samplesOf(input: ArrayLike<number>, most: number): number {
     const features = sizeOf(this.model.input);
     const samples = (input?.length ?? 0) / features;
-    if (!Number.isInteger(samples) || samples < 1 || samples > this.batchSize)
-      throw new OptionError(
-        "plan",
-        "input.length",
-        `must be ${features} for each of 1 to ${this.batchSize} samples`,
-        input?.length,
-      );
+    if (!Number.isInteger(samples) || samples < 1 || samples > most) {
+      const must = `must be ${features} for each of ${Number.isFinite(most) ? `1 to ${most}` : "the"} samples`;
+      throw new OptionError("plan", "input.length", must, input?.length);
+    }
     if (typeof input[0] !== "number")
       throw new OptionError("plan", "input[0]", "must be a number: samples lie one after the other", input[0]);
     return samples;
@@ -228,6 +225,37 @@ export class Plan<Source extends TensorSource = Optimizer> {
     const encoder = this.device.createCommandEncoder({ label: "nn.evaluate" });
     this.encodeEvaluation(encoder, before);
     this.device.queue.submit([encoder.finish()]);
+  }
+
+  /**
+   * What the model makes of samples, however many there are: as in evaluation, a batch at a time, all submitted before this
+   * returns. They take the place of what `write` was given last.
+   *
+   * @returns their outputs, one after the other
+   * @throws {OptionError} as `write` does.
+   */
+  async predict(input: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>> {
+    this.#alive();
+    const features = sizeOf(this.model.input);
+    const count = this.#samplesOf(input, Number.POSITIVE_INFINITY);
+    const parts: Promise<Float32Array>[] = [];
+    for (let first = 0; first < count; first += this.batchSize) {
+      const range = [first * features, Math.min(count, first + this.batchSize) * features] as const;
+      this.write(
+        ArrayBuffer.isView(input)
+          ? (input as Uint8Array | Float32Array).subarray(...range)
+          : Array.prototype.slice.call(input, ...range),
+      );
+      this.evaluateBatch();
+      parts.push(this.readOutput());
+    }
+    const all = new Float32Array(count * sizeOf(this.model.output));
+    let at = 0;
+    for (const part of await Promise.all(parts)) {
+      all.set(part, at);
+      at += part.length;
+    }
+    return all;
   }
 
   /** The record of a slot, of what has been submitted so far. */

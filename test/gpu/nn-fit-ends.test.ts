@@ -1,4 +1,4 @@
-/** How a training ends, and what is left of it: breaks, refusals, `destroy()` in the middle. */
+/** What can be asked of a training on the way, how it ends, and what is left: breaks, refusals, `destroy()` in the middle. */
 import { describe, expect, it } from "vitest";
 import { LifecycleError, StateDictError, sgd } from "../../src/index.ts";
 import { crossEntropy, flatten, linear, sequential, fit as train } from "../../src/nn/index.ts";
@@ -23,6 +23,35 @@ it("takes bytes of a canvas as they are, and images through a flatten", async ()
     return epochs;
   };
   expect(await lossesOf(new Uint8ClampedArray(input))).toEqual(await lossesOf(input));
+});
+
+it("predicts for any number of samples at any time, as in tests, and the training is as if nobody had asked", async () => {
+  const device = await testDevice();
+  const averaged = { ...small(device), optimizer: { rule: sgd(), lr: 0.05, ema: { decay: 0.9 } } };
+  const { target, ...rest } = bars(20, 2);
+  const input = Uint8Array.from(rest.input);
+  const asked = await train(averaged);
+  for await (const _ of asked) await asked.predict(input.subarray(0, 100));
+  const outputs = await asked.predict(input);
+  expect(outputs).toHaveLength(20 * CLASSES);
+  const right = target.filter((label, k) => {
+    const logits = Array.from(outputs.subarray(k * CLASSES, (k + 1) * CLASSES));
+    return logits.indexOf(Math.max(...logits)) === label;
+  });
+  expect(right.length / 20).toBe((await asked.evaluate()).accuracy);
+  expect(await asked.predict(Array.from(input))).toEqual(outputs);
+  await expect(asked.predict(input.subarray(1))).rejects.toThrow(
+    "plan: input.length must be 100 for each of the samples",
+  );
+  // In the middle of a test the averages are in place already.
+  const [evaluated, during] = await Promise.all([asked.evaluate(), asked.predict(input)]);
+  expect(during).toEqual(outputs);
+  expect(await asked.evaluate()).toEqual(evaluated);
+  const alone = await train(averaged);
+  await alone.finish();
+  expect(await asked.checkpoint()).toEqual(await alone.checkpoint());
+  alone.destroy();
+  asked.destroy();
 });
 
 describe("whoever breaks off", () => {

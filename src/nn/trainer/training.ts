@@ -52,6 +52,8 @@ export class Training implements AsyncIterable<FitEvent> {
   readonly #epochs: EpochSummary[] = [];
   #stopReason: StopReason | undefined;
   #running = false;
+  /** The parameters in place are those of tests. */
+  #testing = false;
   #destroyed = false;
 
   private constructor(parts: Parts) {
@@ -239,6 +241,7 @@ export class Training implements AsyncIterable<FitEvent> {
     const { device } = plan;
     let sums = NOTHING;
     optimizer.eval();
+    this.#testing = true;
     try {
       let batch = 0;
       while (batch < test.batches) {
@@ -257,9 +260,26 @@ export class Training implements AsyncIterable<FitEvent> {
         batch += left;
       }
     } finally {
+      this.#testing = false;
       if (!this.#destroyed) optimizer.train();
     }
     return evaluationOf(sums, this.#parts.settled.layout.target === "classes");
+  }
+
+  /**
+   * What the model makes of samples, one after the other and however many: as in tests, with averaged parameters where the
+   * optimizer has them. At any time; the training goes on as if it had not been asked.
+   *
+   * @throws {OptionError} for samples that do not fit. @throws {LifecycleError} when destroyed.
+   */
+  async predict(input: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>> {
+    this.#alive("predict");
+    if (this.#testing) return this.plan.predict(input);
+    this.optimizer.eval();
+    // All of it is submitted before the parameters are back in place.
+    const outputs = this.plan.predict(input);
+    this.optimizer.train();
+    return outputs;
   }
 
   /**
