@@ -1,7 +1,6 @@
 /** Gradients of what is used more than once: of values with several layers behind them, and of tied parameters. */
 import type { BufferSlice } from "../engine/options.ts";
-import { OptionError } from "../errors.ts";
-import { add, addTo } from "./kernels/elementwise.ts";
+import { add, addRowGradient, addTo } from "./kernels/elementwise.ts";
 import { activationBytes, type MakeRunnable, type Place, Region, type Runnable } from "./layer.ts";
 import { type Shape, sizeOf } from "./shape.ts";
 
@@ -57,10 +56,7 @@ export class GradientSums {
       this.#written.add(of.name);
       return of.grad;
     }
-    const elements = sizeOf(of.shape);
-    if (elements % 4 !== 0)
-      throw new OptionError(of.name, "elements", "must be a multiple of 4 for this use of a shared tensor", elements);
-    const source = new Region(`${of.name}.gradient`, elements * 4);
+    const source = new Region(`${of.name}.gradient`, sizeOf(of.shape) * 4);
     this.#pending.push({ of, source });
     return source;
   }
@@ -74,8 +70,10 @@ export class GradientSums {
   /** Adds what could not be added directly. */
   flush(): void {
     for (const { of, source } of this.#pending.splice(0)) {
+      // One row to sum up: unlike `addTo` it needs no whole number of quads.
       const size = { rows: 1, features: sizeOf(of.shape) };
-      this.#record(`${of.name}.gradientSum`, addTo, size, {}, { source, target: of.grad }, ["target"]);
+      const places = { outputGradient: source, rowGradient: of.grad };
+      this.#record(`${of.name}.gradientSum`, addRowGradient, size, { accumulate: true }, places, ["rowGradient"]);
     }
   }
 }

@@ -41,6 +41,7 @@ import { testDevice } from "../browser/device.ts";
 import { values } from "./nn-matrices.ts";
 
 const shared = linear(8);
+const odd = linear(3);
 const smooth: readonly [string, Shape, Part][] = [
   [
     "blocks, and a value added to itself",
@@ -53,6 +54,7 @@ const smooth: readonly [string, Shape, Part][] = [
     [(x: Value) => concat([x.pipe(linear(5)), x, x.pipe(linear(3), tanh())]), linear(4)],
   ],
   ["a layer that stands three times", [8], [shared, tanh(), shared, tanh(), shared]],
+  ["a tied weight of 9 elements, with a bias of its own", [3], [odd, tanh(), linear(3, { tied: odd })]],
   ["a tied weight, with a bias of its own", [8], [shared, tanh(), linear(8, { tied: shared })]],
   [
     "times",
