@@ -1,4 +1,4 @@
-/** The run as Markdown, in the form in which README has it. */
+/** The run as Markdown, in the form in which docs/speed.md has it. */
 import { RULE_OVER_FLOOR, type Verdict } from "./limits.ts";
 import {
   type AdapterNames,
