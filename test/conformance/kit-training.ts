@@ -22,6 +22,7 @@ import {
   silu,
   tanh,
 } from "../../src/nn/index.ts";
+import { elementCount } from "../reference/prng.ts";
 import type { E2eModel } from "./golden/e2e.ts";
 import type { RunTraining, TrainingProblem } from "./kinds/e2e.ts";
 
@@ -44,7 +45,7 @@ function networkOf({ model, data, names }: Pick<TrainingProblem, "model" | "data
       if (i === sizes.length - 2) return dense;
       return [dense, normalized ? layerNorm({ name: `ln${i}` }) : [], activation()];
     });
-    return sequential([...data.inputShape], parts);
+    return sequential([elementCount(data.inputShape)], parts);
   }
   const block = (i: number): Part => [
     conv2d(model.channels[i]!, { kernel: 3, padding: 1, bias: model.convBias, name: `conv${i}` }),
