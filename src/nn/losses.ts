@@ -42,8 +42,6 @@ export function crossEntropy(options: CrossEntropyOptions = {}): Loss {
     check(output) {
       const classes = output.at(-1)!;
       if (output.length > 2) throw new OptionError(where, "output", "must be [classes] or [time, classes]", output);
-      if (output.length === 2 && classes % 4 !== 0)
-        throw new OptionError(where, "output", "of [time, classes] must have a multiple of 4 classes", output);
       if (weights && weights.length !== classes)
         throw new OptionError(where, "weight", `must have ${classes} values, one for each class`, weights.length);
     },

@@ -13,6 +13,7 @@ import * as metrics from "../../src/nn/kernels/metrics.ts";
 import * as pool2d from "../../src/nn/kernels/pool2d.ts";
 import * as norm from "../../src/nn/kernels/segment-norm.ts";
 import * as softmax from "../../src/nn/kernels/softmax.ts";
+import { moveTimes } from "../../src/nn/kernels/times.ts";
 
 const SHADERS: Readonly<Record<string, string>> = import.meta.glob("../../shaders/nn/*/**/*.wgsl", {
   query: "?raw",
@@ -143,6 +144,7 @@ const calls: Readonly<Record<string, () => Promise<unknown>[]>> = {
       ),
     ),
     elementwise.addRow(device, "l", flat),
+    ...both.map((apart) => moveTimes(device, "l", { rows, times: 3, features: 5 }, { apart })),
     ...both.map((accumulate) => elementwise.addRowGradient(device, "l", flat, { accumulate })),
   ],
   embedding: () => [

@@ -337,11 +337,6 @@ describe("what is told of mistakes", () => {
       "fc1: input must be [features] or [time, features]: flatten it first, got [1,4,4]",
     ],
     [
-      "odd features of times",
-      () => sequential([5, 3], [linear(4)]),
-      'fc1: input of [time, features] must have a multiple of 4 features, in and out, got "[5, 3] -> 4"',
-    ],
-    [
       "another size",
       () => sequential([5], [reshape([2, 3])]),
       "reshape1: input must have 6 elements for [2, 3], got [5]",

@@ -57,6 +57,11 @@ const smooth: readonly [string, Shape, Part][] = [
   ["a tied weight of 9 elements, with a bias of its own", [3], [odd, tanh(), linear(3, { tied: odd })]],
   ["a tied weight, with a bias of its own", [8], [shared, tanh(), linear(8, { tied: shared })]],
   [
+    "times of odd widths",
+    [5, 3],
+    [linear(7), layerNorm(), gelu(), rmsNorm(), linear(4), tanh(), linear(5), softmax(), linear(2, { bias: false })],
+  ],
+  [
     "times",
     [5, 8],
     [positionalEmbedding(), linear(12), layerNorm(), gelu(), linear(4), softmax(), flatten(), linear(3)],

@@ -1,9 +1,18 @@
 /** Dense layer. */
 import { OptionError } from "../../errors.ts";
 import { uniform } from "../init.ts";
-import type { BackwardSite, Layer, ParamDef, Site } from "../layer.ts";
+import { moveTimes, timesAreRows } from "../kernels/times.ts";
+import {
+  activationBytes,
+  type BackwardSite,
+  type Layer,
+  type ParamDef,
+  type Place,
+  type Region,
+  type Site,
+} from "../layer.ts";
 import { linearForward, linearInputGradient, linearWeightGradient } from "../linear.ts";
-import { showShape, timesOf } from "../shape.ts";
+import { type Shape, timesOf } from "../shape.ts";
 import { checkCount, checkOptions, type InitOptions, type LayerOptions } from "./define.ts";
 
 export interface LinearOptions extends LayerOptions, InitOptions {
@@ -13,9 +22,23 @@ export interface LinearOptions extends LayerOptions, InitOptions {
   readonly tied?: Layer | undefined;
 }
 
+const timesIn = (shape: Shape) => ({ times: timesOf(shape), features: shape.at(-1)! });
+
+/** Memory for the times of an activation as rows; undefined where they are rows as they lie. */
+function timeRows(site: Site, name: string, shape: Shape): Region | undefined {
+  const { times, features } = timesIn(shape);
+  if (timesAreRows({ times, features })) return undefined;
+  return site.workspace(name, activationBytes(site.rows * times, [features]));
+}
+
+function move(site: Site, shape: Shape, apart: boolean, source: Place, moved: Place): void {
+  const kernel = site.kernel(moveTimes, { rows: site.rows, ...timesIn(shape) }, { apart });
+  site.run(kernel, { source, moved }, ["moved"]);
+}
+
 /**
- * `y = x W^T + b`, on `[features]`, or at each time of `[time, features]`; then inputs and outputs must be multiples of 4.
- * `weight` is `[outFeatures, inFeatures]`; both begin uniform in +-1/sqrt(inFeatures).
+ * `y = x W^T + b`, on `[features]`, or at each time of `[time, features]`; there inputs and outputs that are multiples of 4 save
+ * moving them. `weight` is `[outFeatures, inFeatures]`; both begin uniform in +-1/sqrt(inFeatures).
  *
  * @throws {OptionError}
  */
@@ -40,10 +63,6 @@ export function linear(outFeatures: number, options: LinearOptions = {}): Layer 
       if (shape.length > 2)
         throw new OptionError(where, "input", "must be [features] or [time, features]: flatten it first", shape);
       const inFeatures = shape.at(-1)!;
-      if (shape.length === 2 && (inFeatures % 4 !== 0 || outFeatures % 4 !== 0)) {
-        const must = "of [time, features] must have a multiple of 4 features, in and out";
-        throw new OptionError(where, "input", must, `${showShape(shape)} -> ${outFeatures}`);
-      }
       const bound = 1 / Math.sqrt(inFeatures);
       const params: Record<string, ParamDef> = {
         weight: {
@@ -56,22 +75,44 @@ export function linear(outFeatures: number, options: LinearOptions = {}): Layer 
       return { output: [...shape.slice(0, -1), outFeatures], params };
     },
     forward(site) {
+      const [shape] = site.inputShapes as [Shape];
       const weight = site.param("weight");
+      const inputRows = timeRows(site, "inputRows", shape);
+      if (inputRows && site.bytes)
+        throw new OptionError(
+          site.name,
+          "input",
+          "of bytes [time, features] must have a multiple of 4 features",
+          shape,
+        );
+      if (inputRows) move(site, shape, true, site.input(), inputRows);
+      const outputRows = timeRows(site, "outputRows", site.outputShape);
       site.run(
         site.kernel(linearForward, shapeAt(site), { relu: site.relu, bias }),
-        { input: site.input(), weight, bias: bias ? site.param("bias") : weight, output: site.output },
+        {
+          input: inputRows ?? site.input(),
+          weight,
+          bias: bias ? site.param("bias") : weight,
+          output: outputRows ?? site.output,
+        },
         ["output"],
       );
+      if (outputRows) move(site, site.outputShape, false, outputRows, site.output);
     },
     backward(site: BackwardSite) {
-      const { outputGradient } = site;
-      const shape = shapeAt(site);
+      const [shape] = site.inputShapes as [Shape];
+      const size = shapeAt(site);
+      const gradientRows = timeRows(site, "outputGradientRows", site.outputShape);
+      if (gradientRows) move(site, site.outputShape, true, site.outputGradient, gradientRows);
+      const outputGradient = gradientRows ?? site.outputGradient;
+      // As forward has left it.
+      const input = timeRows(site, "inputRows", shape) ?? site.input();
       const target = site.paramGradients("weight", ...(bias ? ["bias"] : []));
       site.run(
-        site.kernel(linearWeightGradient, shape, { accumulate: target.accumulate, bias }),
+        site.kernel(linearWeightGradient, size, { accumulate: target.accumulate, bias }),
         {
           outputGradient,
-          input: site.input(),
+          input,
           weightGradient: target.places.weight!,
           biasGradient: bias ? target.places.bias! : site.workspace("noBias", outFeatures * 4),
         },
@@ -79,11 +120,13 @@ export function linear(outFeatures: number, options: LinearOptions = {}): Layer 
       );
       const inputGradient = site.inputGradient();
       if (!inputGradient) return;
+      const inputGradientRows = timeRows(site, "inputGradientRows", shape);
       site.run(
-        site.kernel(linearInputGradient, shape, { inputRelu: site.inputRelu() }),
-        { outputGradient, weight: site.param("weight"), input: site.input(), inputGradient },
+        site.kernel(linearInputGradient, size, { inputRelu: site.inputRelu() }),
+        { outputGradient, weight: site.param("weight"), input, inputGradient: inputGradientRows ?? inputGradient },
         ["inputGradient"],
       );
+      if (inputGradientRows) move(site, shape, false, inputGradientRows, inputGradient);
     },
   };
 }

@@ -82,10 +82,7 @@ function record<Size extends Parameters<typeof normSavedBytes>[0]>(
 function tokensOf(where: string, shape: Shape): { tokens: number; features: number } {
   if (shape.length > 2)
     throw new OptionError(where, "input", "must be [features] or [time, features]; for images use groupNorm(1)", shape);
-  const features = shape.at(-1)!;
-  if (shape.length === 2 && features % 4 !== 0)
-    throw new OptionError(where, "input", "of [time, features] must have a multiple of 4 features", shape);
-  return { tokens: timesOf(shape), features };
+  return { tokens: timesOf(shape), features: shape.at(-1)! };
 }
 
 /**

@@ -21,8 +21,6 @@ export function softmax(options: LayerOptions = {}): Layer {
     name: options.name,
     infer([shape = []], where) {
       if (shape.length > 2) throw new OptionError(where, "input", "must be [features] or [time, features]", shape);
-      if (shape.length === 2 && shape[1]! % 4 !== 0)
-        throw new OptionError(where, "input", "of [time, features] must have a multiple of 4 features", shape);
       return { output: shape };
     },
     forward(site) {
