@@ -19,6 +19,11 @@ struct StepRow {
 
 const EXP_AVG = 0u;
 
+// beta2 v + (1 - beta2) n. Where v remembers long, what beta2 is off in float32 would be off in every step of that: 1e-6 after 50.
+fn remembered(v: f32, n: f32, h: Hyper) -> f32 {
+  return select(h.beta2 * v + h.one_minus_beta2 * n, v + h.one_minus_beta2 * (n - v), h.beta2 > 0.5);
+}
+
 fn prepare_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) -> Prepared {
   return Prepared(g * g, Lane(0.0));
 }
@@ -26,7 +31,7 @@ fn prepare_rule(at: u32, theta: Lane, g: Lane, lr: f32, h: Hyper, t: StepRow) ->
 // x: v, y: the largest v so far, z: sqrt(v) + eps.
 fn settle_rule(s: Settling, lr: f32, h: Hyper, t: StepRow) -> vec4f {
   var v = s.sums.x;
-  if (s.numbers.x != 0.0) { v = h.beta2 * s.numbers.x + h.one_minus_beta2 * v; }
+  if (s.numbers.x != 0.0) { v = remembered(s.numbers.x, v, h); }
   let top = max(s.numbers.y, v);
   return vec4f(v, top, sqrt(select(v, top, h.amsgrad > 0.0)) + h.eps, 0.0);
 }
