@@ -186,15 +186,12 @@ export class Optimizer {
    */
   eval(): void {
     this.#alive("eval");
-    const { evaluation, memory, step, records } = this.#parts;
+    const { evaluation, memory } = this.#parts;
     if (!evaluation || evaluation.active) return;
     for (const { name, param } of memory.tensors)
       if ((param.buffer.usage & COPY_BOTH) !== COPY_BOTH)
         throw new OptionError("eval", `buffer (${name})`, "must have usages COPY_SRC and COPY_DST", param.buffer.usage);
-    this.#timeline.prepare();
-    const slot = this.#headerSlot();
-    step.buffers.writeHeader(slot, this.#timeline.steps + 1, records.rows);
-    evaluation.begin(memory, (encoder) => step.encodeBeside(encoder, slot, "evaluate"));
+    evaluation.begin(memory, (encoder) => this.#encodeBeside(encoder, "evaluate"));
   }
 
   /** Brings back the parameters that are trained, bit for bit. Does nothing if they are in place. */
@@ -213,7 +210,7 @@ export class Optimizer {
   estimate(record?: (encoder: GPUCommandEncoder) => void): void {
     this.#alive("estimate");
     this.#trains("estimate");
-    const { rules, step, records, settled } = this.#parts;
+    const { rules, settled } = this.#parts;
     if (!rules.some(({ definition }) => definition.estimates))
       throw new OptionError(
         "estimate",
@@ -226,13 +223,19 @@ export class Optimizer {
       throw new OptionError("estimate", "accumulate", "must not have been given", settled.microBatches);
     if (record !== undefined && typeof record !== "function")
       throw new OptionError("estimate", "record", "must be a function", record);
+    const encoder = this.device.createCommandEncoder({ label: `${settled.label} estimate` });
+    record?.(encoder);
+    this.#encodeBeside(encoder, "estimate");
+    this.device.queue.submit([encoder.finish()]);
+  }
+
+  #encodeBeside(encoder: GPUCommandEncoder, what: "estimate" | "evaluate"): void {
+    const { step, records } = this.#parts;
+    this.#timeline.participation.tell();
     this.#timeline.prepare();
     const slot = this.#headerSlot();
     step.buffers.writeHeader(slot, this.#timeline.steps + 1, records.rows);
-    const encoder = this.device.createCommandEncoder({ label: `${settled.label} estimate` });
-    record?.(encoder);
-    step.encodeBeside(encoder, slot, "estimate");
-    this.device.queue.submit([encoder.finish()]);
+    step.encodeBeside(encoder, slot, what);
   }
 
   /** These tensors have no gradient in the next step: they are left alone, without decay, and their count does not advance. */

@@ -54,6 +54,11 @@ export class Participation {
     this.#toReview = true;
   }
 
+  /** Counts are to be right of tensors that sit out as well: the next `settle` tells the lags of all. */
+  tell(): void {
+    this.#changed = true;
+  }
+
   /** Steps missed by tensor `k`, after `steps` steps. */
   lag(k: number, steps: number): number {
     const { lag, idleSince } = this.#entry(k);

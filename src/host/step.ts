@@ -120,6 +120,7 @@ export class StepEncoder {
   /** Records what rules do beside steps: an estimate from the gradients as they are now, or the parameters to evaluate. */
   encodeBeside(encoder: GPUCommandEncoder, slot: number, what: "estimate" | "evaluate"): void {
     const { label, rules } = this.#options;
+    this.buffers.encodeTensors(encoder);
     const pass = encoder.beginComputePass({ label: `${label} ${what}` });
     if (what === "estimate") this.#overWindows(pass, slot, "prepare", (rule) => rules[rule]?.estimates === true);
     else this.#overWindows(pass, slot, what);

@@ -131,6 +131,30 @@ test("while other parameters are in place, nothing steps or is saved", async () 
   optimizer.destroy();
 });
 
+test("a tensor that has never been updated is evaluated as it is, another as when it was frozen", async () => {
+  const params = ["late", "frozen", "begun"].map((name) => ({ name, shape: [SIZE], data: initial }));
+  const optimizer = await make({ rule: scheduleFreeSgd(), params });
+  const evaluated = async (name: string) => {
+    optimizer.eval();
+    const values = await optimizer.readParam(name);
+    optimizer.train();
+    return values;
+  };
+  optimizer.freeze("frozen");
+  let begun: Float32Array | undefined;
+  for (let step = 1; step <= 3; step++) {
+    for (const { name } of params) optimizer.writeGrad(name, gradient(step));
+    optimizer.withoutGrad("late");
+    optimizer.step();
+    for (const name of ["late", "frozen"]) expect(await evaluated(name)).toEqual(initial);
+    begun ??= await evaluated("begun");
+    expect(begun).not.toEqual(initial);
+    expect(await evaluated("begun")).toEqual(begun);
+    optimizer.freeze("begun");
+  }
+  optimizer.destroy();
+});
+
 test("without averages eval does nothing", async () => {
   const optimizer = await make({});
   optimizer.eval();

@@ -43,6 +43,23 @@ test.each<[string, Partial<OptimizerOptions>, number]>([
   optimizer.destroy();
 });
 
+test("is taken by who had no gradient in the step before, and not by who is frozen", async () => {
+  const params = ["a", "b"].map((name) => ({ name, shape: [SIZE], data: someValues(0, SIZE) }));
+  const optimizer = await make({ params });
+  optimizer.withoutGrad("a");
+  optimizer.step();
+  optimizer.freeze("b");
+  for (const name of ["a", "b"]) optimizer.writeGrad(name, q);
+  optimizer.estimate();
+  const hessian = async (name: string) => (await optimizer.readState(name)).slots.hessian!;
+  (await hessian("a")).forEach((h, i) => {
+    // Three roundings.
+    expect(Math.abs(h - 0.25 * q[i]! ** 2)).toBeLessThanOrEqual(3 * 2 ** -24 * q[i]! ** 2);
+  });
+  expect(await hessian("b")).toEqual(new Float32Array(SIZE));
+  optimizer.destroy();
+});
+
 test("is refused where gradients are accumulated", async () => {
   const optimizer = await make({ accumulate: 2 });
   expect(() => optimizer.estimate()).toThrow(OptionError);
