@@ -1,5 +1,5 @@
-// State slots that begin with the parameters as they are: masters, anchors, slow weights, averages. One invocation takes every
-// so many packed elements of a window.
+// State slots that begin with the parameters as they are: masters, anchors, slow weights, averages; or with NaN, where they are made
+// later. One invocation takes every so many packed elements of a window.
 
 #import storage
 #import params
@@ -7,7 +7,8 @@
 #import state
 
 override WORKGROUP_SIZE: u32 = 64;
-override SLOTS: u32 = 0;          // bit by slot: it begins so
+override SLOTS: u32 = 0;          // bit by slot: it begins with the parameters
+override LATER_SLOTS: u32 = 0;    // bit by slot: it begins with NaN
 
 @group(0) @binding(0) var<uniform> header: Header;                             // not used
 @group(0) @binding(1) var<uniform> window: Window;
@@ -23,6 +24,7 @@ fn begin(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workg
     let theta = load_param(at);
     for (var slot = 0u; slot < 32u; slot++) {
       if (((SLOTS >> slot) & 1u) != 0u) { store_state(slot, at, theta); }
+      if (((LATER_SLOTS >> slot) & 1u) != 0u) { store_state(slot, at, lane_from_bits(LaneBits(0x7fc00000u))); }
     }
   }
 }

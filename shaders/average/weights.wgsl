@@ -1,5 +1,5 @@
 // Averages of the parameters over the steps, each in a state slot of its own.
-//   lookahead, where a round ends:  slow <- slow + alpha (theta - slow),  theta <- slow
+//   lookahead, where a round ends:  slow <- slow + alpha (theta - slow),  theta <- slow      slow is theta where it is NaN: not there yet
 //   average:                        avg <- avg + w (theta - avg)          w = 1 - decay (EMA) or 1 / (n + 1) (SWA)
 // Source: Zhang et al. (2019), arXiv:1907.08610; Polyak & Juditsky (1992); Izmailov et al. (2018), arXiv:1803.05407.
 
@@ -12,7 +12,8 @@ fn averaged(at: u32, theta: Lane, group: GroupRecord) -> Lane {
   var result = theta;
   if (LOOKAHEAD) {
     if (group.lookahead > 0.0) {
-      result = toward(load_state(LOOKAHEAD_SLOT, at), theta, group.lookahead);
+      let slow = load_state(LOOKAHEAD_SLOT, at);
+      result = select(toward(slow, theta, group.lookahead), theta, is_nan(lane_bits(slow)));
       store_state(LOOKAHEAD_SLOT, at, result);
     }
   }

@@ -5,16 +5,12 @@ import type { Settled } from "./options.ts";
 /** Weights of update `update`, 1 for the first; 0 where nothing is averaged. */
 export function averageWeights({ lookahead, average }: Settled, update: number): AverageWeights {
   return {
-    lookahead: lookahead && update % lookahead.k === 0 ? syncWeight(lookahead, update) : 0,
+    lookahead: lookahead && update % lookahead.k === 0 ? lookahead.alpha : 0,
     average:
       average && update >= average.start && (update - average.start) % average.every === 0
         ? weightOf(average.decay, (update - average.start) / average.every)
         : 0,
   };
-}
-
-function syncWeight({ k, alpha, init }: NonNullable<Settled["lookahead"]>, update: number): number {
-  return init === "first-sync" && update === k ? 1 : alpha;
 }
 
 /** @param n averages so far; the first copies. */

@@ -133,7 +133,7 @@ export async function createOptimizer(
           wgsl: { path: definition.path ?? `rules/${definition.name}.wgsl`, text: definition.wgsl },
           overrides,
           modifiesDecay: overrides.modified,
-          begins: bits(overrides.ruleSlots, overrides.extraSlots.length),
+          begins: overrides.begins,
           cautiousUpdates: overrides.cautiousUpdates,
           prepares: definition.prepares,
           settles: definition.settles,
@@ -190,11 +190,6 @@ export async function createOptimizer(
     for (const free of undo) free();
     throw error;
   }
-}
-
-/** `count` bits from bit `first` on. */
-function bits(first: number, count: number): number {
-  return ((1 << count) - 1) << first;
 }
 
 /** The formats that windows may have. */

@@ -46,7 +46,8 @@ export function fillExtraSlots(
     for (const name of overrides.extraSlots) {
       const anchor = name === "anchor" && typeof toward === "object" ? toward[tensor.name] : undefined;
       const values = anchor ?? dataOf.get(tensor.name);
-      if (values) writeSlot(device.queue, tensor, extraSlot(overrides, name) as number, values);
+      const slot = extraSlot(overrides, name) as number;
+      if (values && (overrides.begins.slots >> slot) & 1) writeSlot(device.queue, tensor, slot, values);
     }
   }
 }

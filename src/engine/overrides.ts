@@ -16,6 +16,8 @@ export interface Overrides {
   readonly ruleSlots: number;
   /** Slots behind these: masters of 16-bit parameters, values that decay pulls toward, slow weights of lookahead, averages. */
   readonly extraSlots: readonly ExtraSlot[];
+  /** Bit by slot: it begins with the parameters, or it is made later and begins with NaN. */
+  readonly begins: { readonly slots: number; readonly later: number };
   /** Some group has `toward`, `cautious`, `l1` or `cautiousUpdate`. */
   readonly modified: boolean;
   readonly cautiousUpdates: boolean;
@@ -44,6 +46,8 @@ export function overridesOf({ definition }: Rule, groups: readonly Group[], sett
   if (settled.lookahead) extraSlots.push("lookahead_slow_buff");
   if (settled.average) extraSlots.push("average");
   const place = (slot: ExtraSlot): number => ruleSlots + Math.max(0, extraSlots.indexOf(slot));
+  // Each tensor's slow weights are made at its own first synchronization.
+  const later = settled.lookahead?.init === "first-sync" ? 1 << place("lookahead_slow_buff") : 0;
   return {
     shell: {
       COUPLED: Number(groups.some((g) => g.decayMode === "coupled")),
@@ -65,6 +69,7 @@ export function overridesOf({ definition }: Rule, groups: readonly Group[], sett
     params: settled.master ? { MASTER: 1, MASTER_SLOT: place("master_param") } : {},
     ruleSlots,
     extraSlots,
+    begins: { slots: (((1 << extraSlots.length) - 1) << ruleSlots) & ~later, later },
     modified,
     cautiousUpdates,
   };

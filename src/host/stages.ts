@@ -66,7 +66,7 @@ export class Stages {
       some((r) => r.prepares || r.cautiousUpdates) && import("../kernels/prepare.ts"),
       some((r) => r.settles || r.cautiousUpdates) && import("../kernels/settle.ts"),
       some((r) => r.evaluates || "AVERAGE_SLOT" in r.overrides.average) && import("../kernels/evaluate.ts"),
-      some((r) => r.begins) && import("../kernels/begin.ts"),
+      some(({ begins: { slots, later } }) => slots | later) && import("../kernels/begin.ts"),
     ]);
     const specs = [control, summarize].flatMap((kernel) => (kernel ? kernel.sharedStages(this.#options) : []));
     for (const storage of new Set(windows.map((w) => w.storage))) {

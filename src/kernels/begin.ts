@@ -3,7 +3,7 @@ import records from "../../shaders/lib/records.wgsl?raw";
 import type { Kernel } from "./kernel.ts";
 import { type StageContext, type StageSpec, stateConstants } from "./stage.ts";
 
-/** At creation: state slots that begin with the parameters. */
+/** At creation: state slots that begin with the parameters, or with NaN. */
 export const BEGIN: Kernel = {
   name: "begin",
   file: { path: "begin.wgsl", text: begin },
@@ -19,9 +19,10 @@ export const BEGIN: Kernel = {
 
 export function stages(context: StageContext): StageSpec[] {
   const { storage, rule, index } = context;
-  if (rule.begins === 0) return [];
+  const { slots, later } = rule.begins;
+  if ((slots | later) === 0) return [];
   // What the master begins with is what lies in 16 bits.
   const stored = rule.overrides.params.MASTER !== undefined && { MASTER: 0 };
-  const constants = { ...stateConstants(context), ...stored, SLOTS: rule.begins };
+  const constants = { ...stateConstants(context), ...stored, SLOTS: slots, LATER_SLOTS: later };
   return [{ variant: "begin", kernel: BEGIN, storage, rule: index, constants }];
 }

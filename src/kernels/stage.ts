@@ -40,8 +40,8 @@ export interface RuleVariant {
   readonly wgsl: WgslFile;
   /** Values of overrides: of what opens chunks and decays, of averages, of the rule itself, of parameters in 16 bits. */
   readonly overrides: Readonly<Record<"shell" | "average" | "rule" | "params", Constants>>;
-  /** Bit by state slot: it begins with the parameters. */
-  readonly begins: number;
+  /** Bit by state slot: it begins with the parameters, or it is made later and begins with NaN. */
+  readonly begins: { readonly slots: number; readonly later: number };
   /** Values of overrides where state is quantized. */
   readonly quantized: Constants | undefined;
   /** Some group has `toward`, `cautious`, `l1` or `cautiousUpdate`. */

@@ -155,6 +155,47 @@ test("a tensor that has never been updated is evaluated as it is, another as whe
   optimizer.destroy();
 });
 
+test("slow weights that are made later are made by each tensor at the end of the first round in which it takes part", async () => {
+  const lookahead = { k: 2, alpha: 0.25, init: "first-sync" } as const;
+  const optimizer = await make({
+    lookahead,
+    params: ["a", "b"].map((name) => ({ name, shape: [SIZE], data: initial })),
+  });
+  const theta = [Float64Array.from(initial), Float64Array.from(initial)];
+  const slow: (Float64Array | undefined)[] = [undefined, undefined];
+  const add = async (name: string) => {
+    await optimizer.addParams([{ name, shape: [SIZE], data: initial }]);
+    theta.push(Float64Array.from(initial));
+    slow.push(undefined);
+  };
+  for (let step = 1; step <= 8; step++) {
+    if (step === 6) await add("c");
+    // b has no gradient where the first round ends, nor c where its own would.
+    const absent = step === 2 ? "b" : step === 6 ? "c" : undefined;
+    if (absent) optimizer.withoutGrad(absent);
+    for (const [k, name] of ["a", "b", "c"].slice(0, theta.length).entries()) {
+      optimizer.writeGrad(name, gradient(step));
+      if (name === absent) continue;
+      let now = theta[k]!.map((x, i) => x - 0.1 * gradient(step)[i]!);
+      if (step % lookahead.k === 0) {
+        const before = slow[k];
+        now = before ? before.map((s, i) => s + lookahead.alpha * (now[i]! - s)) : now;
+        slow[k] = now;
+      }
+      theta[k] = now;
+    }
+    optimizer.step();
+    for (const [k, name] of ["a", "b", "c"].slice(0, theta.length).entries()) {
+      const { param, slots } = await optimizer.readState(name);
+      // Two roundings a step.
+      expect(off(param, theta[k]!)).toBeLessThanOrEqual(4 * step);
+      if (slow[k]) expect(off(slots.lookahead_slow_buff!, slow[k]!)).toBeLessThanOrEqual(4 * step);
+      else expect([...slots.lookahead_slow_buff!].every(Number.isNaN)).toBe(true);
+    }
+  }
+  optimizer.destroy();
+});
+
 test("without averages eval does nothing", async () => {
   const optimizer = await make({});
   optimizer.eval();

@@ -63,6 +63,7 @@ test.each<[string, Partial<OptimizerOptions>]>([
   ["a dynamic loss scale", MORE],
   ["decay toward the initial values", { ...OPTIONS, toward: "initial" }],
   ["lookahead", { ...OPTIONS, lookahead: {} }],
+  ["slow weights still to be made", { ...OPTIONS, lookahead: { init: "first-sync" } }],
   ["an average of the parameters", { ...OPTIONS, ema: { decay: 0.9 } }],
 ])("with %s too", (_, options) => expectExact(problemOf(ADAMW, options)));
 
