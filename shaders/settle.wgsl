@@ -85,11 +85,6 @@ fn group_of(k: u32) -> GroupRecord {
   return records[row * header.group_count + table[k].x];
 }
 
-// Proximal decay comes after the update; it shrinks that too.
-fn first_decay_of(group: GroupRecord) -> f32 {
-  return select(0.0, group.decay, group.shrink == 1.0);
-}
-
 fn count_of(k: u32) -> u32 {
   return header.step - table[k].y - control.tensors[k].skipped;
 }

@@ -28,6 +28,7 @@ fn open_chunk(chunk: vec4u, tensor: vec4u) -> Opened {
     tensor_numbers = vec4f(control.tensors[chunk.x].n0, control.tensors[chunk.x].n1, control.tensors[chunk.x].n2, control.tensors[chunk.x].n3);
     shared_numbers = vec4f(control.s0, control.s1, control.s2, control.s3);
     rule_decay = group.rule_decay;
+    first_decay = first_decay_of(group);
   }
   if (EXTRA_STATE) {
     let of_tensor = control.tensors[chunk.x];

@@ -20,6 +20,11 @@ struct GroupRecord {
   hyper: Hyper,
 }
 
+// The fraction that decay takes away before the update. Proximal decay comes after the update; it shrinks that too.
+fn first_decay_of(group: GroupRecord) -> f32 {
+  return select(0.0, group.decay, group.shrink == 1.0);
+}
+
 const CAUTIOUS = 1u;    // decay only where u (theta - anchor) >= 0
 const TOWARD = 2u;      // the anchor is the last state slot; else it is zero
 const L1_COUPLED = 4u;  // l1 is part of the gradient

@@ -4,6 +4,7 @@ var<private> own_count: u32;           // updates of the tensor, this one includ
 var<private> tensor_numbers: vec4f;   // what `settle_rule` has given for this tensor
 var<private> shared_numbers: vec4f;   // what `settle_all` has given for all tensors of the rule
 var<private> rule_decay: f32;         // lambda in decay mode `rule`, else 0
+var<private> first_decay: f32;        // the fraction that decay takes away before the update, in the modes where it does
 var<private> cautious_scale: f32;     // of cautious updates
 var<private> factored: Factored;      // how the tensor's second moments are factored
 var<private> units: vec2u;            // x: where the factors of adaptive clipping lie, y: elements of a unit

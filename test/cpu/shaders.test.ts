@@ -40,6 +40,7 @@ const NUMBERS: Readonly<Record<string, readonly number[]>> = {
   QUANTIZED: [0, 7],
   SIGNED: [0, 1],
   SLOTS: [1, 6],
+  LATER_SLOTS: [0, 8],
   MASTER_SLOT: [0, 2],
 };
 

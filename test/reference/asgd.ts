@@ -11,9 +11,9 @@ export const asgd: TwinRule<Options> = {
   decayMode: "coupled",
   lr: 0.01,
   weightDecay: 0,
-  update(g, state, { lambd = 1e-4 }, lr, { theta }) {
+  update(g, state, { lambd = 1e-4 }, lr, { theta, firstDecay }) {
     const eta = slot(state, "eta", () => Float64Array.of(lr))[0]!;
-    return g.map((gi, i) => eta * (gi + lambd * theta[i]!));
+    return g.map((gi, i) => eta * (gi + lambd * (1 - firstDecay) * theta[i]!));
   },
   after(state, { lambd = 1e-4, alpha = 0.75, t0 = 1e6 }, lr, { theta }) {
     const mu = slot(state, "mu", () => Float64Array.of(1))[0]!;
