@@ -1,7 +1,7 @@
 /** The one schedule that is not a function of the step: it falls when a metric stops getting better. */
 
 import { OptionError } from "../errors.ts";
-import { checkChoice, checkCount, checkNumber } from "./schedule-options.ts";
+import { checkChoice, checkCount, checkNumber, checkOptions } from "./schedule-options.ts";
 
 /** Options of `reduceOnPlateau`, with PyTorch's names and defaults. */
 export interface PlateauOptions {
@@ -22,6 +22,9 @@ export interface PlateauOptions {
   /** A reduction that would change the value by no more than this is left out; >= 0; default 1e-8. */
   eps?: number;
 }
+
+const OPTIONS = ["mode", "factor", "patience", "threshold", "thresholdMode", "cooldown", "minLr", "eps"] as const;
+const INFINITIES: readonly unknown[] = ["Infinity", "-Infinity"];
 
 /** What `reduceOnPlateau` remembers. It survives `JSON.stringify`, which knows no infinity. */
 export interface PlateauState {
@@ -71,18 +74,28 @@ export interface Plateau {
 export function reduceOnPlateau(value: number, options: PlateauOptions = {}): Plateau {
   const where = "reduceOnPlateau";
   checkNumber(where, "value", value);
-  const mode = checkChoice(where, "mode", options.mode ?? "min", ["min", "max"]);
-  const factor = checkNumber(where, "factor", options.factor ?? 0.1);
+  const {
+    mode = "min",
+    factor = 0.1,
+    patience = 10,
+    threshold = 1e-4,
+    thresholdMode = "rel",
+    cooldown = 0,
+    minLr = 0,
+    eps = 1e-8,
+  } = checkOptions(where, options, OPTIONS);
+  checkChoice(where, "mode", mode, ["min", "max"]);
+  checkNumber(where, "factor", factor);
   if (factor >= 1) throw new OptionError(where, "factor", "must be < 1", factor);
-  const patience = checkCount(where, "patience", options.patience ?? 10);
-  const threshold = checkNumber(where, "threshold", options.threshold ?? 1e-4);
-  const relative = checkChoice(where, "thresholdMode", options.thresholdMode ?? "rel", ["rel", "abs"]) === "rel";
+  checkCount(where, "patience", patience);
+  checkNumber(where, "threshold", threshold);
+  const relative = checkChoice(where, "thresholdMode", thresholdMode, ["rel", "abs"]) === "rel";
   if (relative && mode === "min" && threshold >= 1) {
     throw new OptionError(where, "threshold", "must be < 1 for mode min, rel: nothing would be better", threshold);
   }
-  const cooldown = checkCount(where, "cooldown", options.cooldown ?? 0);
-  const minLr = checkNumber(where, "minLr", options.minLr ?? 0);
-  const eps = checkNumber(where, "eps", options.eps ?? 1e-8);
+  checkCount(where, "cooldown", cooldown);
+  checkNumber(where, "minLr", minLr);
+  checkNumber(where, "eps", eps);
 
   let current = value;
   let best = mode === "min" ? Infinity : -Infinity;
@@ -127,9 +140,12 @@ export function reduceOnPlateau(value: number, options: PlateauOptions = {}): Pl
       };
     },
     load(state: PlateauState): void {
+      if (typeof state !== "object" || state === null) {
+        throw new OptionError(where, "state", "must be what state() gave", state);
+      }
       const savedValue = checkNumber(where, "state.value", state.value);
-      const savedBest = Number(state.best);
-      if (state.best === null || Number.isNaN(savedBest)) {
+      const savedBest = typeof state.best === "number" || INFINITIES.includes(state.best) ? Number(state.best) : NaN;
+      if (Number.isNaN(savedBest)) {
         throw new OptionError(where, "state.best", 'must be a number, "Infinity" or "-Infinity"', state.best);
       }
       const savedBad = checkCount(where, "state.numBadEpochs", state.numBadEpochs);

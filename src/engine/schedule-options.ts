@@ -1,7 +1,19 @@
 /** Argument checks of the schedule factories. A schedule is checked once, when it is made; calling it checks nothing. */
 
 import { OptionError } from "../errors.ts";
-import { checkNumber as checkOption } from "./checks.ts";
+import { checkKeys, checkNumber as checkOption } from "./checks.ts";
+
+/** Returns `options` if it is an object of known options, else throws: none that is misspelt may be lost. */
+export function checkOptions<T extends object>(where: string, options: T, known: readonly (keyof T & string)[]): T {
+  checkKeys(where, "", options, known);
+  return options;
+}
+
+/** Returns `value` if it is a list, else throws. */
+export function checkList<T>(where: string, option: string, value: readonly T[]): readonly T[] {
+  if (Array.isArray(value)) return value;
+  throw new OptionError(where, option, "must be a list", value);
+}
 
 /** Returns `value` if it is a finite number in [min, max], else throws. */
 export function checkNumber(where: string, option: string, value: number, min = 0, max = Infinity): number {

@@ -1,7 +1,7 @@
 /** Schedules made of schedules and of functions. They serve lr and weight decay alike. */
 
 import { OptionError } from "../errors.ts";
-import { checkFunction, checkNumber } from "./schedule-options.ts";
+import { checkFunction, checkList, checkNumber, checkOptions } from "./schedule-options.ts";
 import type { Schedule } from "./schedules.ts";
 
 /**
@@ -21,7 +21,8 @@ import type { Schedule } from "./schedules.ts";
 export function warmup(steps: number, inner: Schedule, options: { start?: number } = {}): Schedule {
   checkNumber("warmup", "steps", steps);
   checkFunction("warmup", "inner", inner);
-  const start = checkNumber("warmup", "start", options.start ?? 0, 0, 1);
+  const { start = 0 } = checkOptions("warmup", options, ["start"]);
+  checkNumber("warmup", "start", start, 0, 1);
   return (step) => (step < steps ? inner(steps) * (start + ((1 - start) * step) / steps) : inner(step));
 }
 
@@ -36,7 +37,8 @@ export function warmup(steps: number, inner: Schedule, options: { start?: number
 export function delay(steps: number, inner: Schedule, options: { before?: number } = {}): Schedule {
   checkNumber("delay", "steps", steps);
   checkFunction("delay", "inner", inner);
-  const before = checkNumber("delay", "before", options.before ?? 0);
+  const { before = 0 } = checkOptions("delay", options, ["before"]);
+  checkNumber("delay", "before", before);
   return (step) => (step < steps ? before : inner(step - steps));
 }
 
@@ -48,9 +50,10 @@ export function delay(steps: number, inner: Schedule, options: { before?: number
  * @throws OptionError unless there is a schedule, all are functions, and the milestones ascend and fit in number.
  */
 export function sequential(schedules: readonly Schedule[], milestones: readonly number[]): Schedule {
-  const parts = schedules.map((s, i) => checkFunction("sequential", `schedules[${i}]`, s));
+  const given = checkList("sequential", "schedules", schedules);
+  const parts = given.map((s, i) => checkFunction("sequential", `schedules[${i}]`, s));
   if (parts.length === 0) throw new OptionError("sequential", "schedules", "must not be empty", schedules);
-  if (milestones.length !== parts.length - 1) {
+  if (checkList("sequential", "milestones", milestones).length !== parts.length - 1) {
     throw new OptionError("sequential", "milestones", `must be ${parts.length - 1} in number`, milestones);
   }
   const starts = [0];
@@ -71,7 +74,8 @@ export function sequential(schedules: readonly Schedule[], milestones: readonly 
  */
 export function chained(value: number, factors: readonly Schedule[]): Schedule {
   checkNumber("chained", "value", value);
-  const parts = factors.map((f, i) => checkFunction("chained", `factors[${i}]`, f));
+  const given = checkList("chained", "factors", factors);
+  const parts = given.map((f, i) => checkFunction("chained", `factors[${i}]`, f));
   return (step) => parts.reduce((product, factor) => product * factor(step), value);
 }
 

@@ -1,6 +1,7 @@
 /** Schedules that come round again or that move lr and momentum against each other: SGDR, 1cycle, cyclical lr. */
 
-import { checkChoice, checkFunction, checkNumber, checkPositive } from "./schedule-options.ts";
+import { checkBoolean } from "./checks.ts";
+import { checkChoice, checkFunction, checkNumber, checkOptions, checkPositive } from "./schedule-options.ts";
 import { bounded, halfCosine, type Schedule } from "./schedules.ts";
 
 /**
@@ -16,8 +17,9 @@ import { bounded, halfCosine, type Schedule } from "./schedules.ts";
 export function warmRestarts(value: number, t0: number, options: { tMult?: number; etaMin?: number } = {}): Schedule {
   checkNumber("warmRestarts", "value", value);
   checkPositive("warmRestarts", "t0", t0);
-  const tMult = checkNumber("warmRestarts", "tMult", options.tMult ?? 1, 1);
-  const etaMin = checkNumber("warmRestarts", "etaMin", options.etaMin ?? 0);
+  const { tMult = 1, etaMin = 0 } = checkOptions("warmRestarts", options, ["tMult", "etaMin"]);
+  checkNumber("warmRestarts", "tMult", tMult, 1);
+  checkNumber("warmRestarts", "etaMin", etaMin);
   return (step) => {
     let length = t0;
     let tCur = step;
@@ -38,6 +40,8 @@ export interface OneCycleShape {
   threePhase?: boolean;
 }
 
+const ONE_CYCLE = ["pctStart", "annealStrategy", "threePhase"] as const;
+
 /**
  * The 1cycle policy: from `maxLr / divFactor` up to maxLr, and down to `maxLr / divFactor / finalDivFactor` at step
  * totalSteps - 1, which is then held. The phases end at `pctStart * totalSteps - 1`, (three phases:
@@ -56,8 +60,10 @@ export function oneCycle(
   options: OneCycleShape & { divFactor?: number; finalDivFactor?: number } = {},
 ): Schedule {
   checkNumber("oneCycle", "maxLr", maxLr);
-  const initial = maxLr / checkPositive("oneCycle", "divFactor", options.divFactor ?? 25);
-  const last = initial / checkPositive("oneCycle", "finalDivFactor", options.finalDivFactor ?? 1e4);
+  const known = [...ONE_CYCLE, "divFactor", "finalDivFactor"] as const;
+  const { divFactor = 25, finalDivFactor = 1e4 } = checkOptions("oneCycle", options, known);
+  const initial = maxLr / checkPositive("oneCycle", "divFactor", divFactor);
+  const last = initial / checkPositive("oneCycle", "finalDivFactor", finalDivFactor);
   const corners = options.threePhase ? [initial, maxLr, initial, last] : [initial, maxLr, last];
   return oneCycleCurve("oneCycle", totalSteps, corners, options);
 }
@@ -76,19 +82,23 @@ export function oneCycleMomentum(
   totalSteps: number,
   options: OneCycleShape & { baseMomentum?: number; maxMomentum?: number } = {},
 ): Schedule {
-  const base = checkNumber("oneCycleMomentum", "baseMomentum", options.baseMomentum ?? 0.85, 0, 1);
-  const max = checkNumber("oneCycleMomentum", "maxMomentum", options.maxMomentum ?? 0.95, 0, 1);
+  const known = [...ONE_CYCLE, "baseMomentum", "maxMomentum"] as const;
+  const { baseMomentum = 0.85, maxMomentum = 0.95 } = checkOptions("oneCycleMomentum", options, known);
+  const base = checkNumber("oneCycleMomentum", "baseMomentum", baseMomentum, 0, 1);
+  const max = checkNumber("oneCycleMomentum", "maxMomentum", maxMomentum, 0, 1);
   const corners = options.threePhase ? [max, base, max, max] : [max, base, max];
   return oneCycleCurve("oneCycleMomentum", totalSteps, corners, options);
 }
 
 /** The curve through the corners: corner 0 at step 0, corner i + 1 at the end of phase i. */
 function oneCycleCurve(where: string, totalSteps: number, corners: readonly number[], shape: OneCycleShape): Schedule {
+  const { pctStart = 0.3, annealStrategy = "cos", threePhase = false } = shape;
   checkNumber(where, "totalSteps", totalSteps, 1);
-  const rise = checkNumber(where, "pctStart", shape.pctStart ?? 0.3, 0, 1) * totalSteps;
-  const strategy = checkChoice(where, "annealStrategy", shape.annealStrategy ?? "cos", ["cos", "linear"]);
+  const rise = checkNumber(where, "pctStart", pctStart, 0, 1) * totalSteps;
+  checkChoice(where, "annealStrategy", annealStrategy, ["cos", "linear"]);
+  checkBoolean(where, "threePhase", threePhase);
   const lastStep = totalSteps - 1;
-  const ends = shape.threePhase ? [rise - 1, 2 * rise - 2, lastStep] : [rise - 1, lastStep];
+  const ends = threePhase ? [rise - 1, 2 * rise - 2, lastStep] : [rise - 1, lastStep];
   return (step) => {
     const t = Math.min(step, lastStep);
     let phase = 0;
@@ -98,9 +108,11 @@ function oneCycleCurve(where: string, totalSteps: number, corners: readonly numb
     const x = length === 0 ? 1 : (t - begin) / length;
     const from = corners[phase]!;
     const to = corners[phase + 1]!;
-    return strategy === "cos" ? to + (from - to) * halfCosine(x) : from * (1 - x) + to * x;
+    return annealStrategy === "cos" ? to + (from - to) * halfCosine(x) : from * (1 - x) + to * x;
   };
 }
+
+const CYCLIC = ["stepSizeDown", "mode", "gamma", "scale"] as const;
 
 /** What `cyclic` and `cyclicMomentum` share; give both the same. */
 export interface CyclicShape {
@@ -125,7 +137,7 @@ export interface CyclicShape {
 export function cyclic(baseLr: number, maxLr: number, stepSizeUp: number, options: CyclicShape = {}): Schedule {
   checkNumber("cyclic", "baseLr", baseLr);
   checkNumber("cyclic", "maxLr", maxLr);
-  const height = triangles("cyclic", stepSizeUp, options);
+  const height = triangles("cyclic", stepSizeUp, checkOptions("cyclic", options, CYCLIC));
   return (step) => baseLr + (maxLr - baseLr) * height(step);
 }
 
@@ -142,8 +154,10 @@ export function cyclicMomentum(
   stepSizeUp: number,
   options: CyclicShape & { baseMomentum?: number; maxMomentum?: number } = {},
 ): Schedule {
-  const base = checkNumber("cyclicMomentum", "baseMomentum", options.baseMomentum ?? 0.8, 0, 1);
-  const max = checkNumber("cyclicMomentum", "maxMomentum", options.maxMomentum ?? 0.9, 0, 1);
+  const known = [...CYCLIC, "baseMomentum", "maxMomentum"] as const;
+  const { baseMomentum = 0.8, maxMomentum = 0.9 } = checkOptions("cyclicMomentum", options, known);
+  const base = checkNumber("cyclicMomentum", "baseMomentum", baseMomentum, 0, 1);
+  const max = checkNumber("cyclicMomentum", "maxMomentum", maxMomentum, 0, 1);
   const height = triangles("cyclicMomentum", stepSizeUp, options);
   return (step) => max - (max - base) * height(step);
 }
@@ -151,10 +165,11 @@ export function cyclicMomentum(
 /** x * scale at a step. */
 function triangles(where: string, stepSizeUp: number, shape: CyclicShape): Schedule {
   const up = checkPositive(where, "stepSizeUp", stepSizeUp);
-  const down = checkPositive(where, "stepSizeDown", shape.stepSizeDown ?? up);
-  const mode = checkChoice(where, "mode", shape.mode ?? "triangular", ["triangular", "triangular2", "exp_range"]);
-  const gamma = checkNumber(where, "gamma", shape.gamma ?? 1);
-  const scale = shape.scale && checkFunction(where, "scale", shape.scale);
+  const { stepSizeDown: down = up, mode = "triangular", gamma = 1, scale } = shape;
+  checkPositive(where, "stepSizeDown", down);
+  checkChoice(where, "mode", mode, ["triangular", "triangular2", "exp_range"]);
+  checkNumber(where, "gamma", gamma);
+  if (scale !== undefined) checkFunction(where, "scale", scale);
   const scaleAt = (cycle: number, step: number) => {
     if (scale) return scale(cycle, step);
     return mode === "triangular" ? 1 : mode === "triangular2" ? 2 ** (1 - cycle) : bounded(gamma ** step);

@@ -10,7 +10,7 @@
  * makes schedules out of schedules, `plateau.ts` the one that depends on a metric.
  */
 
-import { checkChoice, checkNumber, checkPositive } from "./schedule-options.ts";
+import { checkChoice, checkList, checkNumber, checkOptions, checkPositive } from "./schedule-options.ts";
 
 /**
  * The value of a hyper-parameter at a step.
@@ -31,8 +31,9 @@ export type Schedule = (step: number) => number;
 export function constant(value: number, options?: { factor: number; totalIters: number }): Schedule {
   checkNumber("constant", "value", value);
   if (options === undefined) return () => value;
-  const factor = checkNumber("constant", "factor", options.factor);
-  const totalIters = checkPositive("constant", "totalIters", options.totalIters);
+  const { factor, totalIters } = checkOptions("constant", options, ["factor", "totalIters"]);
+  checkNumber("constant", "factor", factor);
+  checkPositive("constant", "totalIters", totalIters);
   return (step) => (step < totalIters ? value * factor : value);
 }
 
@@ -46,7 +47,8 @@ export function constant(value: number, options?: { factor: number; totalIters: 
 export function stepDecay(value: number, stepSize: number, options: { gamma?: number } = {}): Schedule {
   checkNumber("stepDecay", "value", value);
   checkPositive("stepDecay", "stepSize", stepSize);
-  const gamma = checkNumber("stepDecay", "gamma", options.gamma ?? 0.1);
+  const { gamma = 0.1 } = checkOptions("stepDecay", options, ["gamma"]);
+  checkNumber("stepDecay", "gamma", gamma);
   return (step) => value * bounded(gamma ** Math.floor(step / stepSize));
 }
 
@@ -61,8 +63,10 @@ export function stepDecay(value: number, stepSize: number, options: { gamma?: nu
  */
 export function multiStep(value: number, milestones: readonly number[], options: { gamma?: number } = {}): Schedule {
   checkNumber("multiStep", "value", value);
-  const ends = milestones.map((m, i) => checkNumber("multiStep", `milestones[${i}]`, m));
-  const gamma = checkNumber("multiStep", "gamma", options.gamma ?? 0.1);
+  const steps = checkList("multiStep", "milestones", milestones);
+  const ends = steps.map((m, i) => checkNumber("multiStep", `milestones[${i}]`, m));
+  const { gamma = 0.1 } = checkOptions("multiStep", options, ["gamma"]);
+  checkNumber("multiStep", "gamma", gamma);
   return (step) => value * bounded(gamma ** ends.filter((end) => end <= step).length);
 }
 
@@ -94,8 +98,9 @@ export function linear(
 ): Schedule {
   checkNumber("linear", "value", value);
   checkPositive("linear", "totalIters", totalIters);
-  const start = checkNumber("linear", "startFactor", options.startFactor ?? 1 / 3);
-  const end = checkNumber("linear", "endFactor", options.endFactor ?? 1);
+  const { startFactor = 1 / 3, endFactor = 1 } = checkOptions("linear", options, ["startFactor", "endFactor"]);
+  const start = checkNumber("linear", "startFactor", startFactor);
+  const end = checkNumber("linear", "endFactor", endFactor);
   return (step) => {
     // Weighted like this, both ends are exact, and an end of 0 is never a rounding error below 0.
     const x = Math.min(step, totalIters) / totalIters;
@@ -118,9 +123,10 @@ export function polynomial(
 ): Schedule {
   checkNumber("polynomial", "value", value);
   checkPositive("polynomial", "totalIters", totalIters);
-  const exponent = checkNumber("polynomial", "power", options.power ?? 1);
-  const etaMin = checkNumber("polynomial", "etaMin", options.etaMin ?? 0);
-  return (step) => etaMin + (value - etaMin) * (1 - Math.min(step, totalIters) / totalIters) ** exponent;
+  const { power = 1, etaMin = 0 } = checkOptions("polynomial", options, ["power", "etaMin"]);
+  checkNumber("polynomial", "power", power);
+  checkNumber("polynomial", "etaMin", etaMin);
+  return (step) => etaMin + (value - etaMin) * (1 - Math.min(step, totalIters) / totalIters) ** power;
 }
 
 /**
@@ -135,7 +141,8 @@ export function polynomial(
 export function cosine(value: number, steps: number, options: { etaMin?: number } = {}): Schedule {
   checkNumber("cosine", "value", value);
   checkPositive("cosine", "steps", steps);
-  const etaMin = checkNumber("cosine", "etaMin", options.etaMin ?? 0);
+  const { etaMin = 0 } = checkOptions("cosine", options, ["etaMin"]);
+  checkNumber("cosine", "etaMin", etaMin);
   return (step) => etaMin + (value - etaMin) * halfCosine(Math.min(step, steps) / steps);
 }
 
@@ -149,7 +156,8 @@ export function cosine(value: number, steps: number, options: { etaMin?: number 
 export function cosineAnnealing(value: number, tMax: number, options: { etaMin?: number } = {}): Schedule {
   checkNumber("cosineAnnealing", "value", value);
   checkPositive("cosineAnnealing", "tMax", tMax);
-  const etaMin = checkNumber("cosineAnnealing", "etaMin", options.etaMin ?? 0);
+  const { etaMin = 0 } = checkOptions("cosineAnnealing", options, ["etaMin"]);
+  checkNumber("cosineAnnealing", "etaMin", etaMin);
   return (step) => etaMin + (value - etaMin) * halfCosine(step / tMax);
 }
 
@@ -179,7 +187,8 @@ export function inverseSqrt(value: number, warmupSteps: number): Schedule {
 export function noam(dModel: number, warmupSteps: number, options: { factor?: number } = {}): Schedule {
   checkPositive("noam", "dModel", dModel);
   checkPositive("noam", "warmupSteps", warmupSteps);
-  const scale = checkNumber("noam", "factor", options.factor ?? 1) / Math.sqrt(dModel);
+  const { factor = 1 } = checkOptions("noam", options, ["factor"]);
+  const scale = checkNumber("noam", "factor", factor) / Math.sqrt(dModel);
   const slope = warmupSteps ** -1.5;
   return (step) => scale * Math.min(1 / Math.sqrt(step + 1), (step + 1) * slope);
 }
@@ -209,12 +218,20 @@ export interface WsdOptions {
  */
 export function wsd(value: number, options: WsdOptions): Schedule {
   checkNumber("wsd", "value", value);
-  const warm = checkNumber("wsd", "warmup", options.warmup);
-  const decayStart = warm + checkNumber("wsd", "stable", options.stable);
-  const decay = checkNumber("wsd", "decay", options.decay);
-  const start = checkNumber("wsd", "start", options.start ?? 0, 0, 1);
-  const etaMin = checkNumber("wsd", "etaMin", options.etaMin ?? 0);
-  const shape = checkChoice("wsd", "shape", options.shape ?? "linear", ["linear", "cosine", "sqrt"]);
+  const {
+    warmup: warm,
+    stable,
+    decay,
+    start = 0,
+    etaMin = 0,
+    shape = "linear",
+  } = checkOptions("wsd", options, ["warmup", "stable", "decay", "start", "etaMin", "shape"]);
+  checkNumber("wsd", "warmup", warm);
+  const decayStart = warm + checkNumber("wsd", "stable", stable);
+  checkNumber("wsd", "decay", decay);
+  checkNumber("wsd", "start", start, 0, 1);
+  checkNumber("wsd", "etaMin", etaMin);
+  checkChoice("wsd", "shape", shape, ["linear", "cosine", "sqrt"]);
   return (step) => {
     if (step < warm) return value * (start + ((1 - start) * step) / warm);
     if (step < decayStart) return value;

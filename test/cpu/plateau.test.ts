@@ -18,8 +18,10 @@ describe("reduceOnPlateau", () => {
   const plateaus = golden.cases.filter((c) => c.metrics);
 
   it.each(plateaus.map((c) => [c.id, c] as const))("%s: goes on from a saved state as if never stopped", (_, test) => {
-    // mode, patience, threshold and cooldown have the same names here.
-    const options: PlateauOptions = { ...(test.args as PlateauOptions), factor: 0.5, thresholdMode: "abs" };
+    // These have the same names here.
+    const same = ["mode", "patience", "threshold", "cooldown"];
+    const args = Object.fromEntries(Object.entries(test.args).filter(([name]) => same.includes(name)));
+    const options: PlateauOptions = { ...args, factor: 0.5, thresholdMode: "abs" };
     const make = () => reduceOnPlateau(0.1, options);
     const whole = make();
     let resumed = make();
@@ -84,10 +86,32 @@ describe("reduceOnPlateau", () => {
     ['thresholdMode must be one of "rel", "abs", got "relative"', { thresholdMode: "relative" as never }],
     ["minLr must be a finite number >= 0, got -1", { minLr: -1 }],
     ["eps must be a finite number >= 0, got Infinity", { eps: Infinity }],
+    ["eps must be a finite number >= 0, got null", { eps: null as never }],
+    ["patienc is no option; known: mode, factor, patience,", { patienc: 5 } as never],
+    ["min_lr is no option", { min_lr: 0.1 } as never],
+    ["options must be an object, got null", null as never],
+    ["options must be an object, got 0.1", 0.1 as never],
   ];
   it.each(bad)("refuses: %s", (message, options) => {
     expect(() => reduceOnPlateau(1, options)).toThrow(OptionError);
     expect(() => reduceOnPlateau(1, options)).toThrow(`reduceOnPlateau: ${message}`);
+  });
+
+  it.each<[string, unknown]>([
+    ["state must be what state() gave, got null", null],
+    ["state must be what state() gave, got undefined", undefined],
+    ["state.value must be a finite number >= 0, got undefined", {}],
+    ...["", [], true, "1", null, Number.NaN].map((best): [string, unknown] => [
+      'state.best must be a number, "Infinity" or "-Infinity"',
+      { value: 1, best, numBadEpochs: 0, cooldownCounter: 0 },
+    ]),
+  ])("load refuses, and stays as it was: %s", (message, state) => {
+    const plateau = reduceOnPlateau(1);
+    plateau.update(3);
+    const before = plateau.state();
+    expect(() => plateau.load(state as never)).toThrow(OptionError);
+    expect(() => plateau.load(state as never)).toThrow(`reduceOnPlateau: ${message}`);
+    expect(plateau.state()).toEqual(before);
   });
 
   it("takes a doubling as threshold where more is better", () => {

@@ -216,9 +216,53 @@ describe("bad arguments", () => {
     ["chained: factors[0] must be a function that returns a number, got 0.5", () => chained(1, [0.5 as never])],
     ["lambda: value must be a finite number >= 0, got NaN", () => lambda(Number.NaN, constant(1))],
     ["multiplicative: factor must be a function that returns a number, got 0.9", () => multiplicative(1, 0.9 as never)],
+    ["multiStep: milestones must be a list, got 5", () => multiStep(1, 5 as never)],
+    ["sequential: schedules must be a list, got undefined", () => sequential(undefined as never, [])],
+    [
+      "sequential: milestones must be a list, got undefined",
+      () => sequential([constant(1), constant(1)], undefined as never),
+    ],
+    ["chained: factors must be a list, got undefined", () => chained(1.5, undefined as never)],
+    ["oneCycle: threePhase must be true or false, got 1", () => oneCycle(1, 9, { threePhase: 1 as never })],
+    [
+      "cyclic: scale must be a function that returns a number, got null",
+      () => cyclic(0, 1, 5, { scale: null as never }),
+    ],
+    ["constant: totalIters must be a finite number > 0, got undefined", () => constant(1, { factor: 1 } as never)],
+    ["wsd: options must be an object, got undefined", () => wsd(1, undefined as never)],
   ];
   it.each(bad)("%s", (message, make) => {
     expect(make).toThrow(OptionError);
     expect(make).toThrow(message);
+  });
+
+  const withOptions: Record<string, (options: never) => unknown> = {
+    constant: (o) => constant(1, o),
+    stepDecay: (o) => stepDecay(1, 5, o),
+    multiStep: (o) => multiStep(1, [5], o),
+    linear: (o) => linear(1, 5, o),
+    polynomial: (o) => polynomial(1, 5, o),
+    cosine: (o) => cosine(1, 5, o),
+    cosineAnnealing: (o) => cosineAnnealing(1, 5, o),
+    noam: (o) => noam(64, 5, o),
+    wsd: (o) => wsd(1, o),
+    warmRestarts: (o) => warmRestarts(1, 5, o),
+    oneCycle: (o) => oneCycle(1, 5, o),
+    oneCycleMomentum: (o) => oneCycleMomentum(5, o),
+    cyclic: (o) => cyclic(0, 1, 5, o),
+    cyclicMomentum: (o) => cyclicMomentum(5, o),
+    warmup: (o) => warmup(5, constant(1), o),
+    delay: (o) => delay(5, constant(1), o),
+    reduceOnPlateau: (o) => reduceOnPlateau(1, o),
+  };
+  it.each(Object.entries(withOptions))("%s: none of its options is lost", (name, make) => {
+    // An option of another schedule or of PyTorch, and what would be an argument by position there.
+    expect(() => make({ eta_min: 0.5 } as never)).toThrow(`${name}: eta_min is no option; known: `);
+    for (const options of [null, 0.5, "linear", [0.5], true]) {
+      expect(() => make(options as never)).toThrow(OptionError);
+      expect(() => make(options as never)).toThrow(
+        `${name}: options must be an object, got ${JSON.stringify(options)}`,
+      );
+    }
   });
 });
