@@ -86,27 +86,8 @@ export class LiveTraining {
   }
 
   /** What the model makes of samples, as in tests: with averaged parameters where there are some. */
-  async predict(samples: Samples, count: number): Promise<Float32Array> {
-    const { plan, optimizer } = this.#training;
-    const features = samples.length / count;
-    const outputs: Promise<Float32Array>[] = [];
-    for (let first = 0; first < count; first += plan.batchSize) {
-      const size = Math.min(plan.batchSize, count - first);
-      // Whatever is submitted here runs between two steps of the training.
-      optimizer.eval();
-      plan.write(samples.subarray(first * features, (first + size) * features));
-      plan.evaluateBatch({ count: size });
-      outputs.push(plan.readOutput(size));
-      optimizer.train();
-    }
-    const parts = await Promise.all(outputs);
-    const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const part of parts) {
-      all.set(part, at);
-      at += part.length;
-    }
-    return all;
+  predict(samples: Samples): Promise<Float32Array> {
+    return this.#training.predict(samples);
   }
 
   async #rebuild(params: readonly ParamSpec[], choice: LiveChoice, resume?: Resume): Promise<void> {

@@ -24,7 +24,7 @@ export const mistakes: OpenView = ({ network, panel }) => {
   const labels = chosen.map((index) => test.target[index]!);
   const nameOf = (label: number) => names?.[label] ?? String(label);
   return async () => {
-    const scores = await network.predict(pixels, count);
+    const scores = await network.predict(pixels);
     const predicted = labels.map((_, k) =>
       largest(scores.subarray((k * scores.length) / count, ((k + 1) * scores.length) / count)),
     );

@@ -18,7 +18,7 @@ export const picture: OpenView = ({ network, panel }) => {
   paint(original, data.target);
   return async () => {
     // Between the pixels that it is trained on.
-    const colours = await network.predict(test.input as Samples, count);
+    const colours = await network.predict(test.input as Samples);
     const error = colours.reduce((sum, value, k) => sum + (value - test.target[k]!) ** 2, 0) / colours.length;
     note(`signal to noise ${(-10 * Math.log10(error)).toFixed(1)} dB`);
     paint(learned, colours);

@@ -11,7 +11,7 @@ export const reconstructions: OpenView = ({ network, panel }) => {
   const pixels = (network.subject.loaded.test.input as Samples).slice(0, SHOWN * PIXELS);
   const figures = Array.from({ length: SHOWN }, () => body.appendChild(document.createElement("figure")));
   return async () => {
-    const logits = await network.predict(pixels, SHOWN);
+    const logits = await network.predict(pixels);
     const bytes = Uint8Array.from(logits, (logit) => 255 / (1 + Math.exp(-logit)));
     for (const [k, figure] of figures.entries()) figure.replaceChildren(digit(pixels, k), digit(bytes, k));
   };

@@ -18,7 +18,7 @@ export const writing: OpenView = ({ network, panel }) => {
     const random = randomStream(1, drawing++);
     for (let at = 0; at < LENGTH; at++) {
       // A character of every line at once.
-      const logits = await network.predict(tokensOf(lines.map((line) => line.slice(-CONTEXT)).join("")), LINES);
+      const logits = await network.predict(tokensOf(lines.map((line) => line.slice(-CONTEXT)).join("")));
       for (let k = 0; k < LINES; k++) {
         const row = logits.subarray(k * ALPHABET.length, (k + 1) * ALPHABET.length);
         lines[k] += ALPHABET[sample(row, (random.uniform(at * LINES + k) + 1) / 2)]!;
