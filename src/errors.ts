@@ -58,17 +58,22 @@ export class CheckpointError extends OptimError {
   override name = "CheckpointError";
 }
 
-/** A value as it stands in an error message: short, and never failing. */
-function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
-  if (typeof value === "function") return `function ${value.name || "(anonymous)"}`;
-  if (typeof value === "bigint") return `${value}n`;
-  if (typeof value !== "object" || value === null) return String(value);
-  if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${value.byteLength} bytes)`;
+/** A value as it stands in an error message: short, and never failing. Of a class other than `Object`, its name. */
+function show(value: unknown, depth = 3): string {
   try {
-    const text = JSON.stringify(value) ?? Object.prototype.toString.call(value);
+    if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
+    if (typeof value === "function") return `function ${value.name}`;
+    if (typeof value === "bigint") return `${value}n`;
+    if (typeof value !== "object" || value === null || value instanceof RegExp) return String(value);
+    const kind = Object.getPrototypeOf(value)?.constructor?.name ?? "Object";
+    if (ArrayBuffer.isView(value)) return `${kind}(${value.byteLength} bytes)`;
+    const list = Array.isArray(value);
+    if (depth === 0 || (!list && kind !== "Object")) return kind;
+    // JSON's way of writing, with the numbers that it lacks.
+    const inner = Object.entries(value).map(([key, v]) => (list ? "" : `"${key}":`) + show(v, depth - 1));
+    const text = list ? `[${inner}]` : `{${inner}}`;
     return text.length > 80 ? `${text.slice(0, 77)}...` : text;
   } catch {
-    return Object.prototype.toString.call(value);
+    return typeof value;
   }
 }

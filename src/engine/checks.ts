@@ -11,17 +11,25 @@ export function checkNumber(
   const { min = -Infinity, max = Infinity, open = false, whole = false } = range;
   const inside = typeof value === "number" && value >= min && (open ? value < max : value <= max);
   if (inside && Number.isFinite(Math.fround(value)) && (!whole || Number.isInteger(value))) return;
-  const kind = whole ? "a whole number" : "a finite number";
-  let must = `must be ${kind}`;
-  if (min !== -Infinity && max !== Infinity)
-    must = `must be ${whole ? "a whole number " : ""}in [${min}, ${max}${open ? ")" : "]"}`;
-  else if (min !== -Infinity) must = `must be ${kind} >= ${min}`;
-  throw new OptionError(where, option, must, value);
+  const ranged = max !== Infinity;
+  const kind = whole ? "a whole number " : ranged ? "" : "a finite number ";
+  const bounds = ranged ? `in [${min}, ${max}${open ? ")" : "]"}` : min === -Infinity ? "" : `>= ${min}`;
+  throw new OptionError(where, option, `must be ${kind}${bounds}`.trimEnd(), value);
 }
 
 /** `true` or `false`. */
 export function checkBoolean(where: string, option: string, value: unknown): asserts value is boolean {
   if (typeof value !== "boolean") throw new OptionError(where, option, "must be true or false", value);
+}
+
+/** An object that is no list. */
+export function checkObject(
+  where: string,
+  option: string,
+  value: unknown,
+): asserts value is Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new OptionError(where, option, "must be an object", value);
 }
 
 /** A plain object whose keys are all known: an option that is misspelt must not be lost silently. */
@@ -31,15 +39,14 @@ export function checkKeys(
   value: unknown,
   known: readonly string[],
 ): asserts value is Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new OptionError(where, option || "options", "must be an object", value);
-  for (const key of Object.keys(value)) {
+  checkObject(where, option || "options", value);
+  for (const [key, given] of Object.entries(value)) {
     if (!known.includes(key))
       throw new OptionError(
         where,
         option ? `${option}.${key}` : key,
         `is no option; known: ${known.join(", ")}`,
-        (value as Record<string, unknown>)[key],
+        given,
       );
   }
 }

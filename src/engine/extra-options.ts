@@ -27,9 +27,17 @@ export function settleClip(where: string, clip: ClipOptions | undefined): Settle
   if (normType !== Infinity) checkNumber(where, "clip.normType", normType, { min: 1, max: 12 });
   checkNumber(where, "clip.eps", eps, { min: 0 });
   checkNumber(where, "clip.value", value, { min: 0 });
-  return {
+  const norms = {
     globalNorm: positive("clip.globalNorm", globalNorm),
     tensorNorm: positive("clip.tensorNorm", tensorNorm),
+  };
+  for (const option of ["normType", "eps"] as const) {
+    // What it speaks of would not happen.
+    if (clip[option] !== undefined && globalNorm === undefined && tensorNorm === undefined)
+      throw new OptionError(where, `clip.${option}`, "needs clip.globalNorm or clip.tensorNorm", clip[option]);
+  }
+  return {
+    ...norms,
     p: normType === Infinity ? 0 : normType,
     eps,
     adaptive: settleAdaptive(where, adaptive),
@@ -80,7 +88,8 @@ export function settleLookahead(where: string, given: LookaheadOptions | undefin
 export function settleAverage(where: string, { ema, swa }: OptimizerOptions): Settled["average"] {
   if (ema !== undefined && swa !== undefined)
     throw new OptionError(where, "swa", "must not be given beside ema: there is one average", swa);
-  const given = ema ?? swa;
+  // Not `ema ?? swa`: null is refused, as everywhere.
+  const given = ema === undefined ? swa : ema;
   if (given === undefined) return undefined;
   const name = ema === undefined ? "swa" : "ema";
   checkKeys(where, name, given, ema === undefined ? ["start", "every"] : ["decay", "start", "every"]);

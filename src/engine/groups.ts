@@ -1,8 +1,8 @@
 /** Parameter groups: which tensor follows which options. */
 import { OptionError } from "../errors.ts";
-import { checkBoolean, checkKeys, checkNumber } from "./checks.ts";
+import { checkBoolean, checkKeys, checkNumber, checkObject } from "./checks.ts";
 import { DECAY_MODES, type DecayMode } from "./decay.ts";
-import { type HyperOptions, type HyperValue, type Rule, resolveHyper, type StateFormat } from "./rule.ts";
+import { checkChoice, type HyperOptions, type HyperValue, type Rule, resolveHyper, type StateFormat } from "./rule.ts";
 import type { Schedule } from "./schedules.ts";
 
 /** What a pattern is tested against. */
@@ -104,7 +104,8 @@ export interface Group {
   hyper: HyperOptions;
 }
 
-const COMMON = [
+/** Names of what is in {@link GroupOptions}. */
+export const GROUP_OPTIONS = [
   "lr",
   "lrScale",
   "referenceLr",
@@ -129,7 +130,7 @@ export function matches(match: Match, tensor: TensorInfo): boolean {
 
 /** Refuses what is no {@link Match}. */
 export function checkMatch(where: string, option: string, match: unknown): asserts match is Match {
-  const single = (m: unknown) => typeof m === "string" || m instanceof RegExp;
+  const single = (m: unknown) => (typeof m === "string" && m !== "") || m instanceof RegExp;
   if (single(match) || typeof match === "function" || (Array.isArray(match) && match.length > 0 && match.every(single)))
     return;
   throw new OptionError(where, option, "must be a name pattern, a RegExp, a function, or a list of patterns", match);
@@ -172,12 +173,12 @@ export function changeGroup(
   changes: Readonly<Record<string, unknown>>,
   initial = false,
 ): Group {
-  checkKeys(where, "", changes, [...COMMON, ...Object.keys(rule.definition.defaults)]);
+  checkKeys(where, "", changes, [...GROUP_OPTIONS, ...Object.keys(rule.definition.defaults)]);
   const changed: Group = { ...group };
   const hyper: Record<string, HyperValue> = {};
   for (const [name, value] of Object.entries(changes)) {
     if (value === undefined) continue;
-    if ((COMMON as readonly string[]).includes(name)) Object.assign(changed, { [name]: value });
+    if ((GROUP_OPTIONS as readonly string[]).includes(name)) Object.assign(changed, { [name]: value });
     else hyper[name] = value as HyperValue;
   }
   // The same object where nothing has changed: rows by step count are then kept.
@@ -193,8 +194,7 @@ function checkGroup(where: string, g: Group, { definition }: Rule): void {
   checkRate(where, "l1", g.l1);
   checkNumber(where, "lrScale", g.lrScale, { min: 0 });
   if (g.clipValue !== Infinity) checkNumber(where, "clipValue", g.clipValue, { min: 0 });
-  if (!DECAY_MODES.includes(g.decayMode))
-    throw new OptionError(where, "decayMode", `must be one of ${DECAY_MODES.join(", ")}`, g.decayMode);
+  checkChoice(where, "decayMode", g.decayMode, DECAY_MODES);
   if (g.decayMode === "rule" && definition.decayMode !== "rule") {
     const must = "may be rule only for rules whose default it is";
     throw new OptionError(where, "decayMode", must, g.decayMode);
@@ -206,10 +206,8 @@ function checkGroup(where: string, g: Group, { definition }: Rule): void {
     throw new OptionError(
       where,
       "cautious",
-      g.decayMode === "coupled"
-        ? "is not defined for decayMode coupled, whose decay is part of the gradient"
-        : "is not defined for decayMode rule, whose decay is part of the update",
-      g.cautious,
+      `is not defined for decayMode ${g.decayMode}, which decays within the update`,
+      true,
     );
   if (g.toward !== undefined && g.toward !== "initial" && (typeof g.toward !== "object" || g.toward === null)) {
     throw new OptionError(where, "toward", 'must be "initial" or Float32Arrays by tensor name', g.toward);
@@ -219,7 +217,7 @@ function checkGroup(where: string, g: Group, { definition }: Rule): void {
     throw new OptionError(
       where,
       "referenceLr",
-      "must be given for decayMode scheduled, since lr is 0 at step 0",
+      "must be given for decayMode scheduled: lr is 0 at step 0",
       g.referenceLr,
     );
   }
@@ -268,7 +266,7 @@ export function addGroups(groups: Group[], rule: Rule, where: string, specs: rea
   if (!Array.isArray(specs)) throw new OptionError(where, "groups", "must be a list", specs);
   specs.forEach((spec, i) => {
     const at = `groups[${i}]`;
-    if (typeof spec !== "object" || spec === null) throw new OptionError(where, at, "must be an object", spec);
+    checkObject(where, at, spec);
     const { match, name, ...changes } = spec;
     checkMatch(where, `${at}.match`, match);
     const label = name === undefined ? (typeof match === "function" ? match.name || at : String(match)) : name;

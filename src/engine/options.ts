@@ -3,7 +3,15 @@ import { OptionError } from "../errors.ts";
 import type { BufferRange, TensorSpec } from "../host/memory.ts";
 import { bytesOf, type ElementType, F32_FORMAT, type TensorFormats, takenInFours } from "../host/number-format.ts";
 import { checkBoolean, checkKeys, checkNumber } from "./checks.ts";
-import { type Group, type GroupOptions, type GroupSpec, groupOf, type MatchedRule, type RuleSpec } from "./groups.ts";
+import {
+  GROUP_OPTIONS,
+  type Group,
+  type GroupOptions,
+  type GroupSpec,
+  groupOf,
+  type MatchedRule,
+  type RuleSpec,
+} from "./groups.ts";
 import type { LossScaleOptions, LossScaler } from "./loss-scaler.ts";
 import type { HyperOptions, Rule, StateFormat } from "./rule.ts";
 
@@ -42,7 +50,7 @@ export interface ClipOptions {
   globalNorm?: number;
   /** Scale each tensor's gradient so that its norm is at most this; > 0. */
   tensorNorm?: number;
-  /** p >= 1 of the norm, or Infinity; default 2. */
+  /** p >= 1 of these two norms, or Infinity; default 2. */
   normType?: number;
   /** Clamp to +- this; >= 0. `torch.nn.utils.clip_grad_value_`. */
   value?: number;
@@ -52,7 +60,7 @@ export interface ClipOptions {
    * 1e-3) long. Brock et al. (2021), arXiv:2102.06171.
    */
   adaptive?: { factor: number; eps?: number };
-  /** What is added to a norm before the limit is divided by it; default 1e-6, as in PyTorch. */
+  /** What is added to one of the two norms before the limit is divided by it; default 1e-6, as in PyTorch. */
   eps?: number;
 }
 
@@ -180,8 +188,8 @@ const NO_CLIPPING: Settled["clip"] = { globalNorm: 0, tensorNorm: 0, p: 2, eps: 
 
 const KNOWN = [
   ...["rule", "rules", "params", "groups", "clip", "skipNonFinite", "lossScale", "accumulate", "monitor", "label"],
-  ...["lr", "lrScale", "referenceLr", "weightDecay", "decayMode", "cautious", "toward", "l1", "clipValue", "frozen"],
-  ...["cautiousUpdate", "lookahead", "ema", "swa", "state", "storage"],
+  ...GROUP_OPTIONS,
+  ...["lookahead", "ema", "swa", "state", "storage"],
 ];
 
 /** Whether there are options that only `extra-options.ts` knows. */

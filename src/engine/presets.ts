@@ -8,7 +8,7 @@
  */
 import { OptionError } from "../errors.ts";
 import { checkKeys, checkNumber } from "./checks.ts";
-import { decayGroups, type GroupSpec, type Match, matches, type TensorInfo } from "./groups.ts";
+import { checkMatch, decayGroups, type GroupSpec, type Match, matches, type TensorInfo } from "./groups.ts";
 import type { OptimizerOptions } from "./options.ts";
 import { adamw } from "./rules/adam.ts";
 import { rmsprop } from "./rules/adaptive.ts";
@@ -170,6 +170,7 @@ export function lora(params: readonly TensorInfo[], options: LoraOptions = {}): 
   const recipe = { lr: 2e-4, weightDecay: 0, warmup: 0.03 };
   const { lr, weightDecay } = settle("lora", params, options, recipe, ["adapters"]);
   const { adapters = /lora/i } = options;
+  checkMatch("lora", "adapters", adapters);
   return {
     rule: adamw(),
     lr,
@@ -191,6 +192,7 @@ export interface NewHeadOptions extends PresetOptions {
 export function newHead(params: readonly TensorInfo[], options: NewHeadOptions = {}): Preset {
   const { lr, weightDecay } = settle("newHead", params, options, { lr: 1e-3, weightDecay: 0.01 }, ["head"]);
   const { head = /^(head|fc|classifier|output)/i } = options;
+  checkMatch("newHead", "head", head);
   const isBias = /(^|[._/])bias$/i;
   const own = (matrix: boolean): Match => {
     const names = new Set(selected(params, head).filter((name) => isBias.test(name) !== matrix));
@@ -225,6 +227,7 @@ export interface EmbeddingOptions extends PresetOptions {
 export function embeddings(params: readonly TensorInfo[], options: EmbeddingOptions = {}): Preset {
   const { groups, ...rest } = settle("embeddings", params, options, { lr: 1e-3, weightDecay: 0.01 }, ["match"]);
   const { match = /(emb|wte)/i } = options;
+  checkMatch("embeddings", "match", match);
   const [noDecay] = groups as [GroupSpec];
   const rows = new Set(params.filter((p) => matches(match, p) && !matches(noDecay.match, p)).map((p) => p.name));
   const own: GroupSpec = { name: "embeddings", match: ({ name }) => rows.has(name), weightDecay: rest.weightDecay };

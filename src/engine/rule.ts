@@ -1,7 +1,7 @@
 /** What an optimizer rule is, and how a user brings one of their own. */
 import { OptionError } from "../errors.ts";
 import type { Matrices } from "../kernels/newton-schulz-plan.ts";
-import { checkBoolean, checkKeys, checkNumber } from "./checks.ts";
+import { checkBoolean, checkKeys, checkNumber, checkObject } from "./checks.ts";
 import { DECAY_MODES, type DecayMode } from "./decay.ts";
 
 /** A hyper-parameter's value. Lists are what PyTorch writes as tuples, such as `betas`. */
@@ -147,11 +147,12 @@ export interface Rule {
  * Makes a rule of one's own. It gets groups, every decay mode, clipping, skipping, figures and state dicts.
  *
  * @returns a function from options to a {@link Rule}, as `adamw` is one.
- * @throws {OptionError} if the WGSL's `struct Hyper` or `struct StepRow` does not list the fields that `hyper` and `stepRow` give.
+ * @throws {OptionError} if `definition` is no object; and, when the function is called, if the WGSL's `struct Hyper` or `struct StepRow` does not list the fields that `hyper` and `stepRow` give.
  */
 export function defineRule<O extends HyperOptions>(definition: RuleDefinition<O>): (options?: Partial<O>) => Rule {
+  const rule = definition as unknown as RuleDefinition;
+  checkObject("defineRule", "definition", definition);
   return (options = {}) => {
-    const rule = definition as unknown as RuleDefinition;
     checkDefinition(rule);
     return { definition: rule, options: resolveHyper(rule, rule.name, rule.defaults, options as HyperOptions) };
   };
@@ -182,9 +183,9 @@ export function resolveHyper(rule: RuleDefinition, where: string, base: HyperOpt
   return options;
 }
 
-function checkChoice(where: string, option: string, value: unknown, choices: readonly string[]): void {
-  if (typeof value !== "string" || !choices.includes(value))
-    throw new OptionError(where, option, `must be one of ${choices.join(", ")}`, value);
+/** One of `choices`. */
+export function checkChoice(where: string, option: string, value: unknown, choices: readonly unknown[]): void {
+  if (!choices.includes(value)) throw new OptionError(where, option, `must be one of ${choices.join(", ")}`, value);
 }
 
 /** Names of the fields of `struct Hyper`. */
@@ -199,16 +200,15 @@ function structFields(wgsl: string, name: string): string[] | undefined {
   return body
     ?.split(",")
     .map((field) => field.trim().replace(/\s*:\s*f32$/, ""))
-    .filter((field) => field !== "");
+    .filter(Boolean);
 }
 
 function checkDefinition(rule: RuleDefinition): void {
   const where = "defineRule";
   if (typeof rule.name !== "string" || !/^[a-z][a-z0-9-]*$/.test(rule.name))
     throw new OptionError(where, "name", "must be kebab-case", rule.name);
-  if (typeof rule.wgsl !== "string") throw new OptionError(where, "wgsl", "must be WGSL text", rule.wgsl);
-  if (rule.decayMode !== undefined && !DECAY_MODES.includes(rule.decayMode))
-    throw new OptionError(where, "decayMode", `must be one of ${DECAY_MODES.join(", ")}`, rule.decayMode);
+  if (typeof rule.wgsl !== "string") throw new OptionError(where, "wgsl", "must be a text", rule.wgsl);
+  if (rule.decayMode !== undefined) checkChoice(where, "decayMode", rule.decayMode, DECAY_MODES);
   checkSlots(where, rule.slots);
   checkFunction(where, "hyper", rule.hyper);
   if (rule.stepRow !== undefined) checkFunction(where, "stepRow", rule.stepRow);
@@ -252,7 +252,7 @@ function checkDefaults(where: string, defaults: unknown, choices: Readonly<Recor
       throw new OptionError(
         where,
         `defaults.${name}`,
-        "must be a finite number, a list of at least two, true or false",
+        "must be a finite number, a list of two or more, true or false",
         value,
       );
   }

@@ -94,6 +94,11 @@ test.each([
   [() => presets.vit(PARAMS, { steps: 3, warmupSteps: 4 }), "vit: warmupSteps must be a whole number in [0, 3], got 4"],
   [() => presets.vit(PARAMS, { weightDecay: -1 }), "vit: weightDecay must be a finite number >= 0, got -1"],
   [() => presets.vit(PARAMS, { head: "x" } as object), "vit: head is no option"],
+  [() => presets.vgg(PARAMS, null as never), "vgg: options must be an object, got null"],
+  [() => presets.mobilenet(PARAMS, 0.1 as never), "mobilenet: options must be an object, got 0.1"],
+  [() => presets.lora(PARAMS, { adapters: 5 as never }), "lora: adapters must be a name pattern, "],
+  [() => presets.newHead(PARAMS, { head: 5 as never }), "newHead: head must be a name pattern, "],
+  [() => presets.embeddings(PARAMS, { match: null as never }), "embeddings: match must be a name pattern, "],
   [() => presets.vgg(3 as never), "decayGroups: params must be a list of tensors"],
 ])("bad input %#", (call, message) => {
   expect(call).toThrow(OptionError);

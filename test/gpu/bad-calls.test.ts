@@ -56,7 +56,7 @@ const buffer = (options: Partial<GPUBufferDescriptor> = {}, on = device): GPUBuf
 const NO_TENSORS: readonly unknown[] = ["nope", "", "W", "toString", undefined, null, 3, {}];
 const matching = (method: "withoutGrad" | "freeze" | "unfreeze"): Row[] => [
   ...each(`${method}: match`, ["nope", "*.nope", "W"], (match) => call(method, match)),
-  [`${method}: match`, "{}", () => call(method, /nope/)],
+  [`${method}: match`, "/nope/", () => call(method, /nope/)],
   [`${method}: match`, "function none", () => call(method, function none() {})],
   [`${method}: match`, '["nope","w.bais"]', () => call(method, ["nope", "w.bais"])],
   ...each(`${method}: match`, NO_MATCHES, (match) => call(method, match)),

@@ -15,6 +15,7 @@ import {
   defineRule,
   lion,
   madgrad,
+  muonWithAuxAdam,
   nadam,
   nadamw,
   OptionError,
@@ -36,6 +37,7 @@ import {
   failureOf,
   NO_BOOLEANS,
   NO_LISTS,
+  NO_MATCHES,
   NO_OBJECTS,
   NO_RATES,
   NO_TEXTS,
@@ -126,7 +128,21 @@ const ruleWith = (changes: Record<string, unknown>) =>
   defineRule({ ...right, ...changes } as unknown as RuleDefinition)();
 const wgslWith = (from: string | RegExp, to: string) => ({ wgsl: signMomentumWgsl.replace(from, to) });
 
+const auxRows: Row[] = [
+  ...each("muonWithAuxAdam: options", NO_OBJECTS, (options) => muonWithAuxAdam(options)),
+  ...(["muon", "adamw"] as const).flatMap((part) => [
+    ...each(`muonWithAuxAdam: ${part}`, NO_OBJECTS, (given) => muonWithAuxAdam({ [part]: given })),
+    ...each(`muonWithAuxAdam: ${part}.zz`, [1], (zz) => muonWithAuxAdam({ [part]: { zz } })),
+    ...each(`muonWithAuxAdam: ${part}.match`, ["w"], (match) => muonWithAuxAdam({ [part]: { match } })),
+  ]),
+  ...each("muonWithAuxAdam: aux", NO_MATCHES.slice(1), (aux) => muonWithAuxAdam({ aux })),
+  ["muonWithAuxAdam: zz", "1", () => muonWithAuxAdam({ zz: 1 } as object)],
+  ["muon: nsSteps", "0", () => muonWithAuxAdam({ muon: { nsSteps: 0 } })],
+  ["adamw: betas[1]", "2", () => muonWithAuxAdam({ adamw: { betas: [0.9, 2] } })],
+];
+
 const definitionRows: Row[] = [
+  ...each("defineRule: definition", [undefined, ...NO_OBJECTS], (definition) => defineRule(definition)),
   ...each("defineRule: name", [...NO_TEXTS, "", "Mine", "my rule", "my_rule", "1st", undefined], (name) =>
     ruleWith({ name }),
   ),
@@ -151,7 +167,7 @@ const definitionRows: Row[] = [
   ["mine: gamma", "1", () => defineRule(right)({ gamma: 1 })],
 ];
 
-describe.each(Object.entries({ ruleRows, definitionRows }))("%s", (_, rows) => {
+describe.each(Object.entries({ ruleRows, auxRows, definitionRows }))("%s", (_, rows) => {
   test.each(rows)("%s, %s", async (option, value, call) => {
     const error = await failureOf(call);
     expect(error).toBeInstanceOf(OptionError);

@@ -24,7 +24,7 @@ export const NO_TEXTS: readonly unknown[] = [3, null, {}, [], true];
 export const NO_OBJECTS: readonly unknown[] = [null, 3, "x", true, [1]];
 export const NO_LISTS: readonly unknown[] = [null, {}, "w", 3];
 export const NO_COUNTS: readonly unknown[] = [0, -1, 1.5, Number.NaN, Infinity, "2", {}];
-export const NO_MATCHES: readonly unknown[] = [undefined, null, 3, {}, [], [3], [null], ["w", 3]];
+export const NO_MATCHES: readonly unknown[] = [undefined, null, 3, {}, [], [3], [null], ["w", 3], "", [""]];
 
 /** A value as messages show it. */
 export function shown(value: unknown): string {

@@ -1,8 +1,8 @@
 /** Muon: the row of the table of rules, and the usual split with AdamW for what is no matrix. */
 import muonWgsl from "../../../shaders/rules/muon.wgsl?raw";
 import { OptionError } from "../../errors.ts";
-import type { Match, RuleSpec, TensorInfo } from "../groups.ts";
-import { matches } from "../groups.ts";
+import { checkKeys } from "../checks.ts";
+import { checkMatch, GROUP_OPTIONS, type Match, matches, type RuleSpec, type TensorInfo } from "../groups.ts";
 import { defineRule, type Rule } from "../rule.ts";
 import { type AdamOptions, adamw } from "./adam.ts";
 import { checkDecayRates } from "./numbers.ts";
@@ -132,14 +132,19 @@ const ADAM_OPTIONS = ["betas", "eps", "amsgrad", "maximize"];
  * @throws {OptionError}
  */
 export function muonWithAuxAdam(options: MuonWithAuxAdamOptions = {}): RuleSpec[] {
+  const where = "muonWithAuxAdam";
+  checkKeys(where, "", options, ["muon", "adamw", "aux"]);
   const { aux = AUX } = options;
-  const split = (given: Readonly<Record<string, unknown>>, own: readonly string[]) => {
+  checkMatch(where, "aux", aux);
+  const split = (option: "muon" | "adamw", own: readonly string[]) => {
+    const { [option]: given = {} } = options;
+    checkKeys(where, option, given, [...own, ...GROUP_OPTIONS, "name", "groups", "state"]);
     const entries = Object.entries(given);
     const of = (mine: boolean) => Object.fromEntries(entries.filter(([name]) => own.includes(name) === mine));
     return { hyper: of(true), group: of(false) };
   };
-  const matrices = split({ ...options.muon }, MUON_OPTIONS);
-  const rest = split({ ...options.adamw }, ADAM_OPTIONS);
+  const matrices = split("muon", MUON_OPTIONS);
+  const rest = split("adamw", ADAM_OPTIONS);
   const isMatrix = (t: TensorInfo): boolean => t.shape.length >= 2 && !matches(aux, t);
   return [
     { match: isMatrix, rule: muon(matrices.hyper), ...matrices.group },
