@@ -23,6 +23,8 @@ export function sequential(input: Shape, parts: readonly Part[]): Model {
  */
 export function graph(input: Shape, build: (input: Value) => Value): Model {
   checkShape("graph", "input", input);
+  if (typeof build !== "function")
+    throw new OptionError("graph", "build", "must be a function from the input to the output", build);
   const begin = Value.input([...input]);
   const end: unknown = build(begin);
   if (!(end instanceof Value)) throw new OptionError("graph", "build", "must return a value of the graph", end);

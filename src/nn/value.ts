@@ -61,7 +61,11 @@ export class Value {
    * @throws {OptionError} naming the layer and the shapes, if it cannot take them.
    */
   static apply(layer: Layer, inputs: readonly Value[]): Value {
-    const [first] = inputs;
+    if (!Array.isArray(inputs)) throw new OptionError(layer.kind, "inputs", "must be a list of values", inputs);
+    const stranger = inputs.findIndex((input) => !(input instanceof Value));
+    if (stranger >= 0)
+      throw new OptionError(layer.kind, `inputs[${stranger}]`, "must be a value of the graph", inputs[stranger]);
+    const [first] = inputs as readonly Value[];
     if (!first) throw new OptionError(layer.kind, "inputs", "must be at least one value", inputs);
     const name = first.#names.of(layer);
     if (inputs.some((input) => input.#names !== first.#names))

@@ -12,6 +12,7 @@ import {
   writeCheckpoint,
   writeSafetensors,
 } from "../../src/checkpoint/index.ts";
+import { type FitCheckpoint, readFitCheckpoint, writeFitCheckpoint } from "../../src/nn/index.ts";
 
 const param = Float32Array.of(1, 2);
 const STATE: StateDict = {
@@ -27,6 +28,17 @@ const STATE: StateDict = {
 };
 const FILE = writeCheckpoint(STATE);
 const TORCH = toTorch(STATE);
+
+const FIT: FitCheckpoint = {
+  format: "webgpu-optim/fit",
+  version: 1,
+  ...{ seed: 1, step: 2, epochsEnded: 0, stepsPerEpoch: 3, batchSize: 4 },
+  sums: { loss: 0.5, correct: 1, correctTop5: 1, count: 4 },
+  earlyStopping: null,
+  optimizer: STATE,
+  buffers: { mean: param },
+};
+const fitWith = (changes: object) => writeFitCheckpoint({ ...FIT, ...changes });
 
 /** A call, as someone writes it who has no types. */
 const refused: [call: () => unknown, message: RegExp][] = [
@@ -51,6 +63,18 @@ const refused: [call: () => unknown, message: RegExp][] = [
   [() => fromTorch(TORCH, { like: STATE } as never), /fromTorch: names must be 1 different ones/],
   [() => fromTorch(TORCH, { names: ["w"] } as never), /fromTorch: like must be what stateDict\(\) gave/],
   [() => fromTorchGroup("AdamW", { params: [0] }), /fromTorchGroup: PyTorch has no optimizer for the rule AdamW/],
+  [() => writeFitCheckpoint(undefined as never), /^writeFitCheckpoint: format is undefined in the checkpoint/],
+  [
+    () => writeFitCheckpoint({} as never),
+    /^writeFitCheckpoint: format is undefined in the checkpoint, and webgpu-optim/,
+  ],
+  [() => writeFitCheckpoint(STATE as never), /^writeFitCheckpoint: format is webgpu-optim\/state in the checkpoint/],
+  [() => fitWith({ optimizer: null }), /^writeFitCheckpoint: optimizer, buffers or sums are missing/],
+  [() => fitWith({ buffers: null }), /^writeFitCheckpoint: optimizer, buffers or sums are missing/],
+  [() => fitWith({ buffers: { mean: [1, 2] } }), /^writeFitCheckpoint: optimizer, buffers or sums are missing/],
+  [() => fitWith({ sums: undefined }), /^writeFitCheckpoint: optimizer, buffers or sums are missing/],
+  [() => fitWith({ step: "2" }), /checkpoint: fit, .*step must be a whole number/],
+  [() => fitWith({ earlyStopping: { best: 1 } }), /checkpoint: fit, .*bad must be a whole number/],
 ];
 
 test.each(refused.map(([call, message]) => ({ call, message })))("$message", ({ call, message }) => {
@@ -65,4 +89,5 @@ test("what is right still passes", () => {
   expect(read.state).toEqual(STATE);
   expect(toFloats(read.buffers.get("bn.mean")!)).toEqual(param);
   expect(fromTorch(TORCH, { names: ["w"], like: STATE }).tensors).toEqual(STATE.tensors);
+  expect(readFitCheckpoint(writeFitCheckpoint(FIT))).toEqual(FIT);
 });

@@ -370,6 +370,18 @@ describe("what is told of mistakes", () => {
       () => graph([5], () => undefined as never),
       "graph: build must return a value of the graph, got undefined",
     ],
+    ["no builder", () => graph([4], 5 as never), "graph: build must be a function from the input to the output, got 5"],
+    [
+      "one way that meets none",
+      () => graph([4], (x) => add(x, undefined as never)),
+      "add: inputs[1] must be a value of the graph, got undefined",
+    ],
+    ["no way", () => add(3 as never, 4 as never), "add: inputs[0] must be a value of the graph, got 3"],
+    [
+      "no list of ways",
+      () => graph([4], (x) => concat(x as never)),
+      "concat: inputs must be a list of values, got Value",
+    ],
     [
       "no layer",
       () => sequential([5], [7 as never]),

@@ -7,7 +7,7 @@ import { JsonReader } from "../../checkpoint/json-reader.ts";
 import { Allowance } from "../../checkpoint/safetensors.ts";
 import { fromFloats, toFloats } from "../../checkpoint/values.ts";
 import { CheckpointError } from "../../errors.ts";
-import { type FitCheckpoint, toCheckpoint } from "./checkpoint.ts";
+import { checkForm, type FitCheckpoint, toCheckpoint } from "./checkpoint.ts";
 
 const KEY = "fit";
 const VERSION = 1;
@@ -23,9 +23,10 @@ const NOT_FINITE = ["NaN", "Infinity", "-Infinity"] as const;
  *
  *     const file = writeFitCheckpoint(await training.checkpoint());
  *
- * @throws {CheckpointError} for what the file cannot hold, such as a slot's name with a dot.
+ * @throws {CheckpointError} for what is no checkpoint of a training, or what the file cannot hold, such as a slot's name with a dot.
  */
 export function writeFitCheckpoint(checkpoint: FitCheckpoint): Uint8Array<ArrayBuffer> {
+  checkForm("writeFitCheckpoint", checkpoint);
   const { optimizer, buffers, sums, earlyStopping } = checkpoint;
   const counts = COUNTS.map((key) => pair(key, key === "version" ? VERSION : checkpoint[key]));
   const parts = [

@@ -40,22 +40,31 @@ export function checkCheckpoint(
   given: FitCheckpoint,
   wanted: Pick<FitCheckpoint, "seed" | "stepsPerEpoch" | "batchSize">,
 ): void {
-  const { format, version } = (given ?? {}) as Partial<FitCheckpoint>;
-  const differences: string[] = [];
-  const compare = (name: string, got: unknown, want: unknown) => {
-    if (got !== want) differences.push(`${name} is ${String(got)} in the checkpoint, and ${String(want)} here`);
-  };
-  compare("format", format, FORMAT);
-  compare("version", version, VERSION);
-  if (differences.length === 0) {
-    for (const name of ["seed", "stepsPerEpoch", "batchSize"] as const) compare(name, given[name], wanted[name]);
-    if (!Number.isSafeInteger(given.step) || given.step < 0) differences.push(`step is ${given.step}`);
-    if (
-      typeof given.optimizer !== "object" ||
-      typeof given.buffers !== "object" ||
-      typeof given.sums?.count !== "number"
-    )
-      differences.push("optimizer, buffers or sums are missing");
-  }
-  if (differences.length > 0) throw new CheckpointError(`fit: resume: ${differences.join("; ")}`);
+  const where = "fit: resume";
+  checkForm(where, given);
+  const differences = (["seed", "stepsPerEpoch", "batchSize"] as const).flatMap((name) =>
+    difference(name, given[name], wanted[name]),
+  );
+  if (!Number.isSafeInteger(given.step) || given.step < 0) differences.push(`step is ${given.step}`);
+  refuse(where, differences);
+}
+
+/** @throws {CheckpointError} unless `given` is a checkpoint of a training, of whichever. */
+export function checkForm(where: string, given: FitCheckpoint): void {
+  const { format, version, optimizer, buffers, sums } = (given ?? {}) as Partial<FitCheckpoint>;
+  refuse(where, [...difference("format", format, FORMAT), ...difference("version", version, VERSION)]);
+  const whole =
+    typeof (optimizer ?? 0) === "object" &&
+    typeof (buffers ?? 0) === "object" &&
+    Object.values(buffers as object).every((values) => values instanceof Float32Array) &&
+    typeof sums?.count === "number";
+  if (!whole) refuse(where, ["optimizer, buffers or sums are missing"]);
+}
+
+function difference(name: string, got: unknown, want: unknown): string[] {
+  return got === want ? [] : [`${name} is ${String(got)} in the checkpoint, and ${String(want)} here`];
+}
+
+function refuse(where: string, differences: readonly string[]): void {
+  if (differences.length > 0) throw new CheckpointError(`${where}: ${differences.join("; ")}`);
 }
