@@ -16,7 +16,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
  * How long one of the two may take, in minutes. A page that never yields (an endless loop, a hung GPU process) answers no
  * one, and Vitest waits for it for ever.
  */
-const LIMIT = 12;
+const LIMIT = 20;
 
 /** Runs Node with these arguments and resolves with the exit status and what it wrote to stdout, which is shown as well. */
 function node(args: readonly string[], keepOutput: boolean): Promise<{ status: number; output: string }> {

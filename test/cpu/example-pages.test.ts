@@ -41,8 +41,8 @@ test.each([
   ["jax", 120, 0.95],
   ["raw-webgpu", 200, 0.95],
   ["onnx-head", 60, 0.8],
-  ["tfjs-core", 120, 0.95],
-  ["tfjs-layers", 40, 0.5],
+  ["tfjs-core", 60, 0.5],
+  ["tfjs-layers", 25, 0.3],
 ])("demo/%s.html, in %i steps", { timeout: 120_000 }, async (page, steps, accuracy) => {
   const options = { path: `demo/${page}.html`, parameters: { steps }, timeoutMs: 120_000 };
   const outcome = (await runPageIn(browser, server, options)) as Outcome;
