@@ -7,26 +7,32 @@ export type PackedKind = "floats" | "bytes" | "tokens";
 
 const ARRAYS = { floats: Float32Array, bytes: Uint8Array, tokens: Uint32Array };
 
-/**
- * Rows of a whole number of quads, zero behind each sample and behind the last one.
- *
- * @throws {OptionError} unless there are whole samples, and no more than rows.
- */
-export function packRows(
+/** How many samples these are, at most `most`. @throws {OptionError} unless they are numbers and whole samples, at least one. */
+export function wholeSamples(
+  where: string,
   option: string,
+  values: ArrayLike<number>,
+  features: number,
+  most = Number.POSITIVE_INFINITY,
+): number {
+  const samples = (values?.length ?? 0) / features;
+  if (!Number.isInteger(samples) || samples < 1 || samples > most) {
+    const must = `must be ${features} for each ${Number.isFinite(most) ? `of 1 to ${most} samples` : "sample"}`;
+    throw new OptionError(where, `${option}.length`, must, values?.length);
+  }
+  if (typeof values[0] !== "number")
+    throw new OptionError(where, `${option}[0]`, "must be a number: samples lie one after the other", values[0]);
+  return samples;
+}
+
+/** Rows of a whole number of quads, zero behind each sample and behind the last one; of whole samples, no more than rows. */
+export function packRows(
   kind: PackedKind,
   values: ArrayLike<number>,
   rows: number,
   features: number,
 ): Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer> {
   const samples = values.length / features;
-  if (!Number.isInteger(samples) || samples > rows)
-    throw new OptionError(
-      "plan",
-      `${option}.length`,
-      `must be ${features} for each of at most ${rows} samples`,
-      values.length,
-    );
   const stride = quadsOf(features) * 4;
   const packed = new ARRAYS[kind](rows * stride);
   for (let row = 0; row < samples; row++) {

@@ -8,7 +8,7 @@ import type { TensorSource } from "./compile.ts";
 import { type Dispatch, encodeDispatches } from "./dispatch.ts";
 import type { TargetKind } from "./loss.ts";
 import type { Model } from "./model.ts";
-import { checkIndices, type PackedKind, packIndices, packRows, unpackRows } from "./packing.ts";
+import { checkIndices, type PackedKind, packIndices, packRows, unpackRows, wholeSamples } from "./packing.ts";
 import type { PlanBuffers } from "./plan-buffers.ts";
 import { readSlices } from "./read-slices.ts";
 import { sizeOf, timesOf } from "./shape.ts";
@@ -95,8 +95,8 @@ export class Plan<Source extends TensorSource = Optimizer> {
   readonly #limits: Readonly<Record<keyof BatchChoice, number>>;
   /** Samples that `write` was given last. */
   #written: number;
-  /** Samples of the batch that was chosen last. */
-  #count: number;
+  /** Samples of the batch that was evaluated last. */
+  #evaluated: number;
   #destroyed = false;
 
   /** @internal */
@@ -119,7 +119,7 @@ export class Plan<Source extends TensorSource = Optimizer> {
     this.#buffers = buffers;
     this.#ownsSource = parts.ownsSource;
     this.#written = parts.batchSize;
-    this.#count = parts.batchSize;
+    this.#evaluated = parts.batchSize;
     const [word, slots] = [2 ** 32 - 1, this.#slots];
     this.#limits = { count: parts.batchSize, first: word, slot: slots - 1, seed: word, step: word };
     this.select({});
@@ -151,7 +151,6 @@ export class Plan<Source extends TensorSource = Optimizer> {
     words[2] = slot;
     words[64] = seed;
     words[65] = step;
-    this.#count = count;
     this.device.queue.writeBuffer(this.batch.buffer, 0, words);
   }
 
@@ -165,6 +164,7 @@ export class Plan<Source extends TensorSource = Optimizer> {
   encodeEvaluation(encoder: GPUCommandEncoder, before: readonly Dispatch[] = []): void {
     this.#alive();
     encodeDispatches(encoder, "nn.evaluate", before, this.evaluate.dispatches);
+    this.#evaluated = this.#words[1]!;
   }
 
   /**
@@ -178,25 +178,13 @@ export class Plan<Source extends TensorSource = Optimizer> {
     this.#alive();
     const { model, rows, device } = this;
     const { input: kind, target: targets } = this.kinds;
-    const samples = this.#samplesOf(input, this.batchSize);
+    const samples = wholeSamples("plan", "input", input, sizeOf(model.input), this.batchSize);
     if (kind === "tokens") checkIndices("plan", "input", input, model.vocabulary);
-    const packedInput = packRows("input", kind, input, rows, sizeOf(model.input));
+    const packedInput = packRows(kind, input, rows, sizeOf(model.input));
     const packedTarget = target && this.#packTarget(targets, target, samples);
     device.queue.writeBuffer(this.input.buffer, 0, packedInput);
     if (packedTarget) device.queue.writeBuffer(this.target.buffer, 0, packedTarget);
     this.#written = samples;
-  }
-
-  #samplesOf(input: ArrayLike<number>, most: number): number {
-    const features = sizeOf(this.model.input);
-    const samples = (input?.length ?? 0) / features;
-    if (!Number.isInteger(samples) || samples < 1 || samples > most) {
-      const must = `must be ${features} for each of ${Number.isFinite(most) ? `1 to ${most}` : "the"} samples`;
-      throw new OptionError("plan", "input.length", must, input?.length);
-    }
-    if (typeof input[0] !== "number")
-      throw new OptionError("plan", "input[0]", "must be a number: samples lie one after the other", input[0]);
-    return samples;
   }
 
   #packTarget(kind: TargetKind, target: ArrayLike<number>, samples: number) {
@@ -209,7 +197,7 @@ export class Plan<Source extends TensorSource = Optimizer> {
         `must be ${features} for each of ${samples} samples`,
         target.length,
       );
-    if (kind === "values") return packRows("target", "floats", target, this.rows, features);
+    if (kind === "values") return packRows("floats", target, this.rows, features);
     return packIndices("plan", "target", target, output.at(-1)!);
   }
 
@@ -237,7 +225,7 @@ export class Plan<Source extends TensorSource = Optimizer> {
   async predict(input: ArrayLike<number>): Promise<Float32Array<ArrayBuffer>> {
     this.#alive();
     const features = sizeOf(this.model.input);
-    const count = this.#samplesOf(input, Number.POSITIVE_INFINITY);
+    const count = wholeSamples("plan", "input", input, features);
     const parts: Promise<Float32Array>[] = [];
     for (let first = 0; first < count; first += this.batchSize) {
       const range = [first * features, Math.min(count, first + this.batchSize) * features] as const;
@@ -279,7 +267,7 @@ export class Plan<Source extends TensorSource = Optimizer> {
   }
 
   /** Output of the last evaluation, `count` samples one after the other; default those of its batch. */
-  async readOutput(count = this.#count): Promise<Float32Array<ArrayBuffer>> {
+  async readOutput(count = this.#evaluated): Promise<Float32Array<ArrayBuffer>> {
     this.#alive();
     checkNumber("readOutput", "count", count, { min: 0, max: this.batchSize, whole: true });
     const [words] = (await readSlices(this.device, [this.evaluate.output])) as [ArrayBuffer];

@@ -51,6 +51,9 @@ describe("a batch from the host", () => {
       expect((await plan.readRecord()).count).toBe(4);
       plan.evaluateBatch({ count: 2 });
       expect(await plan.readOutput()).toHaveLength(2 * 3);
+      // A batch that is only trained on has no output of evaluation.
+      plan.step({ count: 4 });
+      expect(await plan.readOutput()).toHaveLength(2 * 3);
     }));
 
   it.each<[string, readonly [ArrayLike<number>, ArrayLike<number>?], string]>([

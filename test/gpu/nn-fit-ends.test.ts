@@ -40,9 +40,7 @@ it("predicts for any number of samples at any time, as in tests, and the trainin
   });
   expect(right.length / 20).toBe((await asked.evaluate()).accuracy);
   expect(await asked.predict(Array.from(input))).toEqual(outputs);
-  await expect(asked.predict(input.subarray(1))).rejects.toThrow(
-    "plan: input.length must be 100 for each of the samples",
-  );
+  await expect(asked.predict(input.subarray(1))).rejects.toThrow("plan: input.length must be 100 for each sample");
   // In the middle of a test the averages are in place already.
   const [evaluated, during] = await Promise.all([asked.evaluate(), asked.predict(input)]);
   expect(during).toEqual(outputs);

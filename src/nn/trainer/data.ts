@@ -4,18 +4,18 @@ import { OptionError } from "../../errors.ts";
 import { quadsOf } from "../activation.ts";
 import type { ByteInput } from "../linear.ts";
 import type { TargetKind } from "../loss.ts";
-import { checkIndices, type PackedKind, packIndices, packRows } from "../packing.ts";
+import { checkIndices, type PackedKind, packIndices, packRows, wholeSamples } from "../packing.ts";
 
 /** Samples in memory. */
 export interface DataSet {
   /**
-   * Samples one after the other: `Uint8Array` (or `Uint8ClampedArray`) for a plan of bytes, `Float32Array` for one of floats, `Uint32Array` (or another
-   * one of integers) for tokens.
+   * Samples one after the other: `Uint8Array` (or `Uint8ClampedArray`) for a plan of bytes, `Float32Array` for one of floats,
+   * `Uint32Array` (or another one of integers) for tokens.
    */
   readonly input: ArrayLike<number>;
   /**
    * Classes: a whole number for each sample (or each time of it). Or values as the model's output has them: floats, or
-   * bytes, which stands for numbers as `targetBytes` says. May be the same array as `input`.
+   * bytes, which stand for numbers as `targetBytes` says. May be the same array as `input`.
    */
   readonly target: ArrayLike<number>;
 }
@@ -78,7 +78,6 @@ export function isSource(data: DataSet | DataSource): data is DataSource {
  */
 export function countSamples(where: string, option: string, data: DataSet | DataSource, layout: RowLayout): number {
   if (isSource(data)) {
-    checkKeys(where, option, data, Object.keys(data));
     if (!Number.isSafeInteger(data.count) || data.count < 1)
       throw new OptionError(where, `${option}.count`, "must be a whole number from 1 on", data.count);
     return data.count;
@@ -87,16 +86,7 @@ export function countSamples(where: string, option: string, data: DataSet | Data
   const { input, target } = data as unknown as DataSet;
   if (layout.input === "bytes" && !isBytes(input))
     throw new OptionError(where, `${option}.input`, "must be a Uint8Array: the plan takes bytes", input);
-  const samples = (input?.length ?? 0) / layout.inputFeatures;
-  if (!Number.isInteger(samples) || samples < 1)
-    throw new OptionError(
-      where,
-      `${option}.input.length`,
-      `must be ${layout.inputFeatures} for each sample`,
-      input?.length,
-    );
-  if (typeof input[0] !== "number")
-    throw new OptionError(where, `${option}.input[0]`, "must be a number: samples lie one after the other", input[0]);
+  const samples = wholeSamples(where, `${option}.input`, input, layout.inputFeatures);
   if (target?.length !== samples * layout.targetFeatures) {
     const each = layout.target === "classes" ? "a class" : "a value";
     const must = `must be ${layout.targetFeatures} for each of ${samples} samples, ${each} each`;
@@ -137,7 +127,7 @@ function rowsOfWords(kind: PackedKind, values: ArrayLike<number>, count: number,
   const packed =
     features % 4 === 0 && values instanceof ARRAYS[kind] && values.byteOffset % 4 === 0
       ? (values as Uint8Array<ArrayBuffer>)
-      : packRows("input", kind, values, count, features);
+      : packRows(kind, values, count, features);
   return new Uint32Array(packed.buffer, packed.byteOffset, packed.byteLength / 4);
 }
 
