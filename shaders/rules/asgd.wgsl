@@ -1,7 +1,8 @@
 // Averaged SGD, as torch.optim.ASGD:
 //   theta <- theta (1 - lambd eta_t) - eta_t g                 eta_1 = lr,  eta_(t+1) = lr / (1 + lambd lr t)^alpha
 //   ax <- theta where mu_t = 1, else ax + mu_t (theta - ax)    mu_t = 1 / max(1, t - 1 - t0)
-// Decay that comes first comes before both. A changed lr acts one step late: eta and mu are made at the end of a step, one number each per tensor.
+// Decay that comes before the update comes before both. A changed lr acts one step late: eta and mu are made at the end of a step, one
+// number each per tensor.
 // Source: Polyak & Juditsky (1992), SIAM J. Control Optim. 30(4).
 
 struct Hyper {

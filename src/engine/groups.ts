@@ -206,7 +206,7 @@ function checkGroup(where: string, g: Group, { definition }: Rule): void {
     throw new OptionError(
       where,
       "cautious",
-      `is not defined for decayMode ${g.decayMode}, which decays within the update`,
+      `is not defined for decayMode ${g.decayMode}, whose decay is no term of its own`,
       true,
     );
   if (g.toward !== undefined && g.toward !== "initial" && (typeof g.toward !== "object" || g.toward === null)) {

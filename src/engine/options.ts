@@ -70,7 +70,10 @@ export interface LookaheadOptions {
   k?: number;
   /** In (0, 1]; default 0.5. */
   alpha?: number;
-  /** Where the slow weights begin: with the parameters at creation (the paper), or with those at the end of the first round, which then changes nothing (timm): a tensor's at its own first synchronization, NaN before. Default `initial`. */
+  /**
+   * Where the slow weights begin: with the parameters at creation (the paper), or with those at the end of the first round, which
+   * then changes nothing (timm): a tensor's at its own first synchronization, NaN before. Default `initial`.
+   */
   init?: "initial" | "first-sync";
 }
 

@@ -148,13 +148,8 @@ class EngineSubject implements Subject {
     const { groups, numbers = {}, tensors } = await this.#optimizer.stateDict();
     const { carry = {}, hyper } = groups.find(({ name }) => name === groupName(group))!;
     // Prodigy's two that follow from the others. Who had no gradient did not take part.
-    const sums = Object.entries(tensors).flatMap(
-      ([
-        name,
-        {
-          slots: { s },
-        },
-      ]) => (s && !this.#missed.has(name) ? [s.reduce((n, x) => n + Math.abs(x), 0)] : []),
+    const sums = Object.entries(tensors).flatMap(([name, { slots }]) =>
+      slots.s && !this.#missed.has(name) ? [slots.s.reduce((n, x) => n + Math.abs(x), 0)] : [],
     );
     const d_denom = sums.reduce((n, x) => n + x, 0);
     const d_hat = (Number(hyper.dCoef) * (numbers.d_numerator ?? 0)) / d_denom;

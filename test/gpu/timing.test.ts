@@ -20,6 +20,7 @@ test("grows with the work and is no longer than the host had to wait", async () 
       monitor: { timing: true },
     });
     const seen: Figures[] = [];
+    let share = 0;
     optimizer.on("figures", (figures) => seen.push(figures));
     for (let step = 1; step <= 4; step++) {
       await device.queue.onSubmittedWorkDone();
@@ -31,7 +32,10 @@ test("grows with the work and is no longer than the host had to wait", async () 
       const { gpuTime } = seen.at(-1)!;
       expect(gpuTime).toBeGreaterThan(0);
       expect(gpuTime).toBeLessThanOrEqual(waited);
+      share = Math.max(share, gpuTime! / waited);
     }
+    // A large step is what the host waits for: in seconds or in nanoseconds it would be another share.
+    if (size === LARGE) expect(share).toBeGreaterThan(0.1);
     best.push(Math.min(...seen.map((f) => f.gpuTime!)));
     optimizer.destroy();
   }
