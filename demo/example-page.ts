@@ -15,6 +15,16 @@ export interface ExamplePage {
   loss(step: number, value: number): Promise<void>;
 }
 
+/** All pages, by file. */
+const PAGES = {
+  "index.html": "training kit",
+  "tfjs-layers.html": "TensorFlow.js layers",
+  "tfjs-core.html": "TensorFlow.js variables",
+  "jax.html": "jax-js",
+  "raw-webgpu.html": "your own kernels",
+  "onnx-head.html": "onnxruntime-web",
+};
+
 const find = (id: string) => document.getElementById(id) as HTMLElement;
 
 /**
@@ -22,6 +32,7 @@ const find = (id: string) => document.getElementById(id) as HTMLElement;
  * steps.
  */
 export function examplePage<R>(steps: number, run: (page: ExamplePage, steps: number) => Promise<R>): Promise<void> {
+  linkPages();
   return pageMain<{ steps?: number } | null, R>(async ({ parameters }) => {
     try {
       // Frameworks say less about why there is no WebGPU, and some load megabytes first.
@@ -34,6 +45,15 @@ export function examplePage<R>(steps: number, run: (page: ExamplePage, steps: nu
       throw error;
     }
   }, null);
+}
+
+function linkPages(): void {
+  for (const [file, name] of Object.entries(PAGES)) {
+    const link = find("pages").appendChild(document.createElement("a"));
+    link.href = `./${file}`;
+    link.textContent = name;
+    if (location.pathname.endsWith(`/${file}`)) link.ariaCurrent = "page";
+  }
 }
 
 function openPage(): ExamplePage {
